@@ -1,0 +1,94 @@
+//! One paid access to a provider.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::{AccountName, Timestamp};
+
+/// An account as the operator configured it.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// The operator's name for it.
+    pub name: AccountName,
+    /// The registry name of the provider it belongs to.
+    pub provider: String,
+    /// Where the provider's API is, for instance `https://api.example.com`; calls append their path.
+    pub base_url: String,
+    /// What proves that we may use it.
+    pub credential: Credential,
+    /// Submits a minute; more wait their turn.
+    pub requests_per_minute: u32,
+    /// Tasks at the provider at one time; more wait their turn.
+    pub concurrent_tasks: u32,
+    /// The operator's own poll pace, in place of the provider's.
+    pub pace: Option<Pace>,
+}
+
+/// A secret that can be used but not printed: it has no `Display`, no `Serialize`, and a `Debug` that hides it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credential(String);
+
+impl Credential {
+    /// Takes the secret.
+    pub fn new(secret: impl Into<String>) -> Self {
+        Self(secret.into())
+    }
+
+    /// The secret, for the one who signs or sends it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credential(hidden)")
+    }
+}
+
+/// How often to ask a provider about one task: often while it is young, less often as it ages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// From acceptance to the first poll.
+    pub first: Duration,
+    /// The shortest time between two polls.
+    pub shortest: Duration,
+    /// The longest time between two polls.
+    pub longest: Duration,
+}
+
+impl Pace {
+    /// The wait before the next poll of a task accepted at `accepted`: a tenth of its age, within the bounds.
+    /// `spread` in `0.0..=1.0` moves it by up to 10 % either way, so that tasks born together do not poll together.
+    pub fn next(&self, accepted: Timestamp, now: Timestamp, spread: f64) -> Duration {
+        let age = now.since(accepted);
+        let wait = if age < self.first { self.first - age } else { age / 10 };
+        let bounded = wait.clamp(self.shortest.min(self.longest), self.longest);
+        bounded.mul_f64(0.9 + 0.2 * spread.clamp(0.0, 1.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PACE: Pace = Pace {
+        first: Duration::from_secs(20),
+        shortest: Duration::from_secs(2),
+        longest: Duration::from_secs(15),
+    };
+
+    #[test]
+    fn a_task_is_polled_less_often_as_it_ages() {
+        let born = Timestamp::from_millis(0);
+        let wait = |age_s: u64| PACE.next(born, born.plus(Duration::from_secs(age_s)), 0.5).as_secs();
+        assert_eq!(wait(18), 2);
+        assert_eq!(wait(60), 6);
+        assert_eq!(wait(600), 15);
+    }
+
+    #[test]
+    fn a_credential_does_not_print() {
+        assert!(!format!("{:?}", Credential::new("hunter2")).contains("hunter2"));
+    }
+}

@@ -1,0 +1,178 @@
+//! What a public model can do, and the check of a draft against it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Draft, DraftInput, Failure, Role, Scope};
+
+/// A public model: its name, its bounds. An empty list means that the values are not restricted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelSpec {
+    /// The public name.
+    pub name: String,
+    /// The kind of result.
+    pub scope: Scope,
+    /// How many images go in, and as what.
+    #[serde(default)]
+    pub images: ImageRule,
+    /// How many videos go in at most.
+    #[serde(default)]
+    pub videos_max: usize,
+    /// Aspect ratios, as `16:9`.
+    #[serde(default)]
+    pub aspect_ratios: Vec<String>,
+    /// Resolutions, lower case.
+    #[serde(default)]
+    pub resolutions: Vec<String>,
+}
+
+/// How many images a model takes, and as what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageRule {
+    /// Fewest.
+    #[serde(default)]
+    pub min: usize,
+    /// Most.
+    #[serde(default)]
+    pub max: usize,
+    /// What they are for.
+    #[serde(default)]
+    pub used_as: ImageUse,
+}
+
+/// What a model's images are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImageUse {
+    /// The first is the first frame, the second the last.
+    #[default]
+    Frames,
+    /// All are references.
+    References,
+}
+
+impl ModelSpec {
+    /// Whether this model can serve `draft`; a `Failure` names the field, the value and what is allowed.
+    pub fn check(&self, draft: &Draft) -> Result<(), Failure> {
+        if draft.scope != self.scope {
+            let text = format!("model: {} makes {}, not {}", self.name, self.scope.as_str(), draft.scope.as_str());
+            return Err(Failure::invalid("model", text));
+        }
+        if draft.prompt.trim().is_empty() {
+            return Err(Failure::invalid("prompt", "prompt: required, and must not be empty"));
+        }
+        self.check_counts(draft)?;
+        one_of("aspect_ratio", draft.output.aspect_ratio.as_deref(), &self.aspect_ratios, &self.name)?;
+        one_of("resolution", draft.output.resolution.as_deref(), &self.resolutions, &self.name)
+    }
+
+    fn check_counts(&self, draft: &Draft) -> Result<(), Failure> {
+        let videos = draft.inputs.iter().filter(|input| input.role == Some(Role::Video)).count();
+        let images = draft.inputs.len() - videos;
+        let ImageRule { min, max, .. } = self.images;
+        if images < min || images > max {
+            let allowed = if min == max { min.to_string() } else { format!("{min} to {max}") };
+            let text = format!("images: {images} given, {} takes {allowed}", self.name);
+            return Err(Failure::invalid("images", text));
+        }
+        if videos > self.videos_max {
+            let text = format!("videos: {videos} given, {} takes at most {}", self.name, self.videos_max);
+            return Err(Failure::invalid("videos", text));
+        }
+        Ok(())
+    }
+
+    /// The role of each input of a checked draft, in order: the client's own word, else by position.
+    pub fn roles(&self, inputs: &[DraftInput]) -> Vec<Role> {
+        let mut frames = 0;
+        inputs
+            .iter()
+            .map(|input| {
+                input.role.unwrap_or_else(|| {
+                    frames += 1;
+                    match (self.images.used_as, frames) {
+                        (ImageUse::References, _) => Role::Reference,
+                        (ImageUse::Frames, 1) => Role::FirstFrame,
+                        (ImageUse::Frames, _) => Role::LastFrame,
+                    }
+                })
+            })
+            .collect()
+    }
+}
+
+fn one_of(field: &str, value: Option<&str>, allowed: &[String], model: &str) -> Result<(), Failure> {
+    match value {
+        Some(value) if !allowed.is_empty() && !allowed.iter().any(|a| a == value) => {
+            let text = format!("{field}: \"{value}\" is not possible, {model} takes {}", allowed.join(", "));
+            Err(Failure::invalid(field, text))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{DraftMedia, OutputSpec};
+
+    fn frames() -> ModelSpec {
+        ModelSpec {
+            name: "veo3.1".into(),
+            scope: Scope::Videos,
+            images: ImageRule { min: 0, max: 2, used_as: ImageUse::Frames },
+            videos_max: 0,
+            aspect_ratios: vec!["16:9".into(), "9:16".into()],
+            resolutions: vec![],
+        }
+    }
+
+    fn draft(images: usize) -> Draft {
+        let input = |i| DraftInput {
+            role: None,
+            field: format!("images[{i}]"),
+            media: DraftMedia::Url(format!("https://example.com/{i}.png")),
+        };
+        Draft {
+            scope: Scope::Videos,
+            model: None,
+            prompt: "a cat".into(),
+            inputs: (0..images).map(input).collect(),
+            output: OutputSpec::default(),
+            vendor: None,
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_field_value_and_what_is_allowed() {
+        let mut wrong = draft(0);
+        wrong.output.aspect_ratio = Some("4:3".into());
+        let failure = frames().check(&wrong).unwrap_err();
+        assert_eq!(failure.field.as_deref(), Some("aspect_ratio"));
+        assert_eq!(failure.public, "aspect_ratio: \"4:3\" is not possible, veo3.1 takes 16:9, 9:16");
+
+        let failure = frames().check(&draft(3)).unwrap_err();
+        assert_eq!(failure.public, "images: 3 given, veo3.1 takes 0 to 2");
+    }
+
+    #[test]
+    fn the_model_decides_what_images_are_for() {
+        let model = frames();
+        assert!(model.check(&draft(2)).is_ok());
+        assert_eq!(model.roles(&draft(2).inputs), [Role::FirstFrame, Role::LastFrame]);
+        let mut model = frames();
+        model.images.used_as = ImageUse::References;
+        assert_eq!(model.roles(&draft(2).inputs), [Role::Reference, Role::Reference]);
+    }
+
+    #[test]
+    fn an_empty_prompt_and_a_foreign_scope_are_refused() {
+        let mut empty = draft(0);
+        empty.prompt = "  ".into();
+        assert_eq!(frames().check(&empty).unwrap_err().field.as_deref(), Some("prompt"));
+        let mut foreign = draft(0);
+        foreign.scope = Scope::Images;
+        assert_eq!(frames().check(&foreign).unwrap_err().public, "model: veo3.1 makes videos, not images");
+    }
+}

@@ -1,0 +1,27 @@
+//! The nouns of filmgate. No I/O, no clock, no randomness: time and ids come in as arguments.
+//!
+//! The centre is [`Task`] and the one place where it changes, [`TaskState::apply`].
+
+mod account;
+mod capability;
+mod failure;
+mod id;
+mod limit;
+mod media;
+mod message;
+mod request;
+mod state;
+mod task;
+mod time;
+
+pub use account::{Account, Credential, Pace};
+pub use capability::{ImageRule, ImageUse, ModelSpec};
+pub use failure::{Failure, FailureKind, Retry};
+pub use id::{AccountName, AssetId, OwnerId, TaskId};
+pub use limit::{Client, ClientLimits, LimitStatus};
+pub use media::{MediaKind, Output, OutputMedia, Source, extension_of, media_type_of_bytes, media_type_of_extension};
+pub use message::{Call, Reply};
+pub use request::{Draft, DraftInput, DraftMedia, GenerationRequest, Input, Media, OutputSpec, Role, Scope, Vendor};
+pub use state::{IllegalTransition, TaskEvent, TaskState};
+pub use task::{Attempt, AttemptOutcome, NewAttempt, Task};
+pub use time::Timestamp;

@@ -1,0 +1,161 @@
+//! The seam: what every back end promises.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::{AccountName, AssetId, OwnerId, Task, TaskId, Timestamp};
+
+/// Durable tasks. What a method has answered with `Ok` survives the loss of the process and of power.
+///
+/// Leases and due times are kept by the store's own clock, never by the callers', so that replicas whose clocks differ
+/// cannot steal each other's work; hence delays as arguments, not moments.
+#[async_trait]
+pub trait TaskStore: Send + Sync {
+    /// Stores a new task, due at once, if its owner has fewer than `concurrent_tasks` live tasks.
+    /// Count and insert are one transaction: parallel calls never exceed the limit.
+    async fn create(&self, task: &Task, concurrent_tasks: u32) -> Result<Admission, StoreError>;
+
+    /// The task of that id, whoever owns it.
+    async fn load(&self, id: &TaskId) -> Result<Option<Task>, StoreError>;
+
+    /// Takes up to `max` due tasks for `holder`, oldest due first. Until `lease` has passed, or the task is advanced
+    /// or released, nobody else gets them. Each claim gets a new epoch.
+    async fn claim_due(&self, holder: &str, lease: Duration, max: usize) -> Result<Vec<Claim>, StoreError>;
+
+    /// Writes a task that was claimed with `epoch` and changed from `task.version`: state, attempts, `version + 1`.
+    /// With `Next::Keep` the claim is kept and its lease renewed; otherwise it ends. A terminal state frees the owner's slot in the
+    /// same transaction. A writer whose epoch or version is not the stored one changes nothing: [`StoreError::Stale`].
+    async fn advance(&self, task: &Task, epoch: u64, next: Next) -> Result<u64, StoreError>;
+
+    /// Gives claimed tasks back without changing them, due after `delay`. Ignores claims that are no longer held.
+    async fn release(&self, claims: &[(TaskId, u64)], delay: Duration) -> Result<(), StoreError>;
+
+    /// Until the next unclaimed task is due (zero if one is), or the next lease runs out; `None` if there is nothing to wait for.
+    async fn next_due_in(&self) -> Result<Option<Duration>, StoreError>;
+
+    /// The tasks that have a live attempt, with its account: what the accounts' slots are counted from at the start.
+    async fn live_attempts(&self) -> Result<Vec<(TaskId, AccountName)>, StoreError>;
+
+    /// How many tasks are not terminal, by state name.
+    async fn live_tasks(&self) -> Result<Vec<(String, u64)>, StoreError>;
+
+    /// Notes an asset whose bytes are already stored.
+    async fn put_asset(&self, asset: &AssetRecord) -> Result<(), StoreError>;
+
+    /// The asset of that id.
+    async fn asset(&self, id: &AssetId) -> Result<Option<AssetRecord>, StoreError>;
+
+    /// Stores a client key's digest. A second key with the same digest or owner is [`StoreError::Conflict`].
+    async fn put_key(&self, key: &KeyRecord) -> Result<(), StoreError>;
+
+    /// The key with that digest, revoked or not.
+    async fn key(&self, digest: &[u8; 32]) -> Result<Option<KeyRecord>, StoreError>;
+
+    /// All keys, oldest first.
+    async fn keys(&self) -> Result<Vec<KeyRecord>, StoreError>;
+
+    /// Revokes the key of that owner; false if there is none or it was revoked before.
+    async fn revoke_key(&self, owner: &OwnerId, at: Timestamp) -> Result<bool, StoreError>;
+
+    /// Whether the store answers.
+    async fn ping(&self) -> Result<(), StoreError>;
+}
+
+/// Whether a new task was stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// It is durable.
+    Admitted,
+    /// The owner has too many live tasks; nothing was stored.
+    AtLimit {
+        /// How many.
+        live: u32,
+    },
+}
+
+/// A task that only its holder may advance.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Claim {
+    /// The task as stored.
+    pub task: Task,
+    /// What proves the claim.
+    pub epoch: u64,
+}
+
+/// What follows an advance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// The holder goes on at once and keeps the claim for this long.
+    Keep {
+        /// The renewed lease.
+        lease: Duration,
+    },
+    /// The claim ends; the task is due after this long. Meaningless for a terminal task.
+    Due {
+        /// The delay.
+        after: Duration,
+    },
+}
+
+/// Media bytes that we keep.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AssetRecord {
+    /// Its name.
+    pub id: AssetId,
+    /// Whose it is.
+    pub owner: OwnerId,
+    /// For instance `video/mp4`.
+    pub media_type: String,
+    /// Its size.
+    pub bytes: u64,
+    /// When it was stored.
+    pub created_at: Timestamp,
+}
+
+/// A client key, without the key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyRecord {
+    /// The owner of all tasks made with it.
+    pub owner: OwnerId,
+    /// The operator's name for it.
+    pub name: String,
+    /// SHA-256 of the key.
+    pub digest: [u8; 32],
+    /// Requests a minute, if other than the default.
+    pub requests_per_minute: Option<u32>,
+    /// Tasks at one time, if other than the default.
+    pub concurrent_tasks: Option<u32>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+}
+
+/// Why a store could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another writer was faster, or the claim is no longer held. Nothing was changed.
+    #[error("the task was changed by another writer or the claim is no longer held")]
+    Stale,
+    /// Something of that name exists.
+    #[error("{0} exists")]
+    Conflict(String),
+    /// A second possibly live attempt of one task, which could cost twice. Nothing was changed.
+    #[error("the task already has a live attempt")]
+    SecondLiveAttempt,
+    /// A stored value cannot be read; the text names the row.
+    #[error("cannot read stored {0}")]
+    Corrupt(String),
+    /// The store is shutting down or overloaded; nothing was changed.
+    #[error("the store does not take writes: {0}")]
+    Unavailable(String),
+    /// The back end failed.
+    #[error("{operation} failed")]
+    Backend {
+        /// What was being done.
+        operation: &'static str,
+        /// The back end's own error.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}

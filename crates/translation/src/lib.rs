@@ -1,0 +1,12 @@
+//! Pure codecs between bytes and the domain. A dialect is an API that clients speak to us, a provider one that we
+//! speak to upstreams; both meet in the domain's plain types, so there are N + M codecs and never N x M.
+//!
+//! Each API is one folder below `apis/`, whichever faces it has. To add one, see `docs/guide/adding-an-api.md`.
+
+pub mod apis;
+mod dialect;
+mod provider;
+
+pub use apis::{DIALECTS, PROVIDERS, dialect, provider};
+pub use dialect::{Action, Dialect, Endpoint, Intent, Links, ModelListing, PathParams};
+pub use provider::{PollTarget, Progress, Provider, ServedModel, SubmitContext, SubmitOutcome, Unsupported};

@@ -1,0 +1,126 @@
+//! What it takes to be an API that we speak to upstreams.
+
+use domain::{Call, Credential, Failure, GenerationRequest, Pace, Reply, Scope, Source};
+use serde::Deserialize;
+
+/// A kind of upstream API: stateless, pure, object-safe. Mirror image of [`crate::Dialect`].
+/// It cannot open a socket, and it never sees a client's bytes.
+pub trait Provider: Send + Sync {
+    /// The registry name, used in the config: lower case, no spaces.
+    fn name(&self) -> &'static str;
+
+    /// What it can serve, from the folder's `models.toml`.
+    fn models(&self) -> &'static [ServedModel];
+
+    /// How often its API wants to be polled; an account may override it.
+    fn pace(&self) -> Pace;
+
+    /// The call that submits `request`, or why this API cannot express it.
+    fn encode_submit(&self, request: &GenerationRequest, context: &SubmitContext<'_>) -> Result<Call, Unsupported>;
+
+    /// What a reply to a submission proves. Anything that does not prove acceptance or refusal is `Unknown`.
+    fn decode_submit(&self, reply: &Reply) -> SubmitOutcome;
+
+    /// The call that asks how an accepted task stands. Must be safe to repeat.
+    fn encode_poll(&self, target: &PollTarget<'_>) -> Call;
+
+    /// What a reply to a poll says. Anything that is not a definite word is `Unclear`.
+    fn decode_poll(&self, reply: &Reply) -> Progress;
+
+    /// Adds what proves that we may call. Bearer keys are the rule; an API that signs overrides this.
+    fn authorize(&self, call: Call, credential: &Credential) -> Call {
+        call.with_bearer(credential.expose())
+    }
+}
+
+/// One model of a provider: its own name, and the public models that it serves unless the operator says otherwise.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServedModel {
+    /// The provider's own name; `*` stands for the public name itself.
+    pub upstream_model: String,
+    /// Public names; a trailing `*` matches any ending.
+    pub serves: Vec<String>,
+}
+
+/// What a submission needs besides the request.
+#[derive(Debug, Clone, Copy)]
+pub struct SubmitContext<'a> {
+    /// The provider's own name of the model.
+    pub upstream_model: &'a str,
+    /// Where upstreams reach this gateway, to fetch inputs that it stores; no trailing slash.
+    pub base_url: &'a str,
+}
+
+/// What a poll needs.
+#[derive(Debug, Clone, Copy)]
+pub struct PollTarget<'a> {
+    /// The upstream's own id of the task.
+    pub handle: &'a str,
+    /// The provider's own name of the model.
+    pub upstream_model: &'a str,
+    /// The kind of result.
+    pub scope: Scope,
+}
+
+/// A request that a provider's API cannot express.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {reason}")]
+pub struct Unsupported {
+    /// The field of the request.
+    pub field: &'static str,
+    /// Why.
+    pub reason: String,
+}
+
+/// What the reply to a submission proves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SubmitOutcome {
+    /// The upstream took it; this is its id of the task.
+    Accepted {
+        /// The upstream's own id of the task.
+        handle: String,
+    },
+    /// The upstream definitely refused; `Failure::retry` says what may follow.
+    Rejected(Failure),
+    /// Neither is proved. The text is for the operator.
+    Unknown {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What a poll says of an accepted task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// At work.
+    Running {
+        /// 0 to 100, if the upstream says.
+        percent: Option<u8>,
+    },
+    /// Finished, with at least one result.
+    Finished {
+        /// The results, where the upstream keeps them.
+        sources: Vec<Source>,
+    },
+    /// Definitely failed; `Failure::retry` says what may follow.
+    Failed(Failure),
+    /// No definite word: a passing fault, or an answer that we do not understand. Ask again.
+    Unclear {
+        /// Why, for the operator.
+        reason: String,
+    },
+}
+
+
+impl dyn Provider {
+    /// The provider's own name for the public `model`, unless the operator says otherwise.
+    pub fn upstream_model(&self, model: &str) -> Option<String> {
+        let served = self.models().iter().find(|served| served.serves.iter().any(|p| matches(p, model)))?;
+        Some(if served.upstream_model == "*" { model.to_owned() } else { served.upstream_model.clone() })
+    }
+}
+
+fn matches(pattern: &str, model: &str) -> bool {
+    pattern.strip_suffix('*').map_or(pattern == model, |prefix| model.starts_with(prefix))
+}
