@@ -56,7 +56,8 @@ impl ModelSpec {
     /// Whether this model can serve `draft`; a `Failure` names the field, the value and what is allowed.
     pub fn check(&self, draft: &Draft) -> Result<(), Failure> {
         if draft.scope != self.scope {
-            let text = format!("model: {} makes {}, not {}", self.name, self.scope.as_str(), draft.scope.as_str());
+            let text =
+                format!("model: {} makes {}, not {}", self.name, self.scope.as_str(), draft.scope.as_str());
             return Err(Failure::invalid("model", text));
         }
         if draft.prompt.trim().is_empty() {

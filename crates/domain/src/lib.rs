@@ -19,9 +19,13 @@ pub use capability::{ImageRule, ImageUse, ModelSpec};
 pub use failure::{Failure, FailureKind, Retry};
 pub use id::{AccountName, AssetId, OwnerId, TaskId};
 pub use limit::{Client, ClientLimits, LimitStatus};
-pub use media::{MediaKind, Output, OutputMedia, Source, extension_of, media_type_of_bytes, media_type_of_extension};
+pub use media::{
+    MediaKind, Output, OutputMedia, Source, extension_of, media_type_of_bytes, media_type_of_extension,
+};
 pub use message::{Call, Reply};
-pub use request::{Draft, DraftInput, DraftMedia, GenerationRequest, Input, Media, OutputSpec, Role, Scope, Vendor};
+pub use request::{
+    Draft, DraftInput, DraftMedia, GenerationRequest, Input, Media, OutputSpec, Role, Scope, Vendor,
+};
 pub use state::{IllegalTransition, TaskEvent, TaskState};
 pub use task::{Attempt, AttemptOutcome, NewAttempt, Task};
 pub use time::Timestamp;

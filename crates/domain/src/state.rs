@@ -168,7 +168,9 @@ impl TaskState {
             }
             (Self::Unknown { .. } | Self::Running { .. }, E::AttemptFailed { .. }) => Self::Queued,
             (Self::Queued, E::Failed { failure }) => Self::Failed { failure: failure.clone(), at },
-            (Self::Queued | Self::Unknown { .. } | Self::Running { .. }, E::Cancelled) => Self::Cancelled { at },
+            (Self::Queued | Self::Unknown { .. } | Self::Running { .. }, E::Cancelled) => {
+                Self::Cancelled { at }
+            }
             (Self::Queued | Self::Running { .. }, E::DeadlinePassed) => Self::Expired { at },
             (Self::Unknown { .. }, E::DeadlinePassed) => {
                 let text = "it could not be established whether the provider accepted the task";

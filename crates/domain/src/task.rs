@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AccountName, GenerationRequest, IllegalTransition, OwnerId, TaskEvent, TaskId, TaskState, Timestamp};
+use crate::{
+    AccountName, GenerationRequest, IllegalTransition, OwnerId, TaskEvent, TaskId, TaskState, Timestamp,
+};
 
 /// One accepted generation, from the client's request to its end.
 #[derive(Debug, Clone, PartialEq)]
