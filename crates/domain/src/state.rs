@@ -219,3 +219,125 @@ impl TaskEvent {
         debug.split([' ', '{']).next().unwrap_or_default().to_owned()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{AccountName, AttemptOutcome, MediaKind, OutputMedia, Task, task::tests::queued};
+
+    const NOW: Timestamp = Timestamp::from_millis(1_000);
+
+    fn plan() -> NewAttempt {
+        NewAttempt { account: AccountName::new("a"), provider: "p".into(), upstream_model: "m".into() }
+    }
+
+    fn source() -> Source {
+        Source { kind: MediaKind::Video, url: "https://example.com/a.mp4".into() }
+    }
+
+    fn output() -> Output {
+        Output { kind: MediaKind::Video, media: OutputMedia::Remote { url: source().url } }
+    }
+
+    fn every_event() -> Vec<TaskEvent> {
+        let reason = || "r".to_owned();
+        vec![
+            TaskEvent::SubmitIntended { plan: plan() },
+            TaskEvent::SubmitNotSent { reason: reason() },
+            TaskEvent::SubmitRejected { reason: reason() },
+            TaskEvent::SubmitUnknown { reason: reason() },
+            TaskEvent::Accepted { handle: "h".into() },
+            TaskEvent::Progressed { percent: Some(50) },
+            TaskEvent::Ready { sources: vec![source()] },
+            TaskEvent::Collected { outputs: vec![output()] },
+            TaskEvent::AttemptFailed { reason: reason() },
+            TaskEvent::Failed { failure: Failure::new(FailureKind::GenerationFailed, "f") },
+            TaskEvent::Cancelled,
+            TaskEvent::DeadlinePassed,
+        ]
+    }
+
+    /// All tasks that any sequence of at most `depth` events leads to.
+    fn reachable(depth: usize) -> Vec<Task> {
+        let mut all = vec![queued()];
+        let mut newest = all.clone();
+        for _ in 0..depth {
+            newest = newest
+                .iter()
+                .flat_map(|task| every_event().into_iter().map(move |event| (task.clone(), event)))
+                .filter_map(|(mut task, event)| task.apply(event, NOW).ok().map(|()| task))
+                .collect();
+            all.extend(newest.iter().cloned());
+        }
+        all
+    }
+
+    #[test]
+    fn the_main_path_leads_to_success() {
+        let mut task = queued();
+        let path = [0, 4, 5, 6, 7];
+        for index in path {
+            task.apply(every_event()[index].clone(), NOW).unwrap();
+        }
+        assert_eq!(task.state, TaskState::Succeeded { outputs: vec![output()], at: NOW });
+        assert_eq!(task.started_at(), Some(NOW));
+    }
+
+    #[test]
+    fn an_ended_task_takes_no_event() {
+        for task in reachable(6).iter().filter(|task| task.state.is_terminal()) {
+            for event in every_event() {
+                assert!(task.clone().apply(event.clone(), NOW).is_err(), "{task:?} took {event:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn at_most_one_attempt_may_be_live_and_only_from_queued_may_one_begin() {
+        for task in reachable(6) {
+            let live = task.attempts.iter().filter(|attempt| attempt.outcome.is_live()).count();
+            assert!(live <= 1, "{task:?}");
+            if task.state == TaskState::Queued {
+                assert_eq!(live, 0, "a queued task must not have an upstream at work: {task:?}");
+            } else {
+                assert!(task.clone().apply(every_event()[0].clone(), NOW).is_err(), "{task:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_but_a_definite_word_leads_out_of_unknown() {
+        let mut task = queued();
+        task.apply(every_event()[0].clone(), NOW).unwrap();
+        task.apply(every_event()[3].clone(), NOW).unwrap();
+        let legal: Vec<_> =
+            every_event().into_iter().filter(|e| task.clone().apply(e.clone(), NOW).is_ok()).collect();
+        let names: Vec<String> = legal.iter().map(TaskEvent::name).collect();
+        assert_eq!(names, ["Accepted", "AttemptFailed", "Cancelled", "DeadlinePassed"]);
+        task.apply(TaskEvent::DeadlinePassed, NOW).unwrap();
+        assert!(
+            matches!(&task.state, TaskState::Failed { failure, .. } if failure.kind == FailureKind::OutcomeUnknown)
+        );
+        assert!(
+            matches!(task.attempts[0].outcome, AttemptOutcome::Unknown { .. }),
+            "the attempt stays unknown"
+        );
+    }
+
+    #[test]
+    fn progress_never_goes_back_nor_reaches_the_end_by_itself() {
+        let running = |percent| TaskState::Running { handle: "h".into(), since: NOW, percent };
+        let after = |state: TaskState, percent| state.apply(&TaskEvent::Progressed { percent }, NOW).unwrap();
+        assert_eq!(after(running(Some(60)), Some(40)), running(Some(60)));
+        assert_eq!(after(running(Some(60)), None), running(Some(60)));
+        assert_eq!(after(running(None), Some(100)), running(Some(99)));
+    }
+
+    #[test]
+    fn every_state_survives_its_stored_form() {
+        for task in reachable(6) {
+            let json = serde_json::to_string(&task.state).unwrap();
+            assert_eq!(serde_json::from_str::<TaskState>(&json).unwrap(), task.state);
+        }
+    }
+}

@@ -156,3 +156,39 @@ impl Task {
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::{OutputSpec, Scope};
+
+    pub(crate) fn queued() -> Task {
+        Task {
+            id: TaskId::new("t"),
+            owner: OwnerId::new("o"),
+            dialect: "v2".into(),
+            request: GenerationRequest {
+                scope: Scope::Videos,
+                model: "veo3".into(),
+                prompt: "a cat".into(),
+                inputs: vec![],
+                output: OutputSpec::default(),
+                vendor: None,
+            },
+            state: TaskState::Queued,
+            attempts: vec![],
+            created_at: Timestamp::from_millis(0),
+            deadline_at: Timestamp::from_millis(1_000_000),
+            version: 0,
+        }
+    }
+
+    #[test]
+    fn an_illegal_event_changes_nothing() {
+        let mut task = queued();
+        let error =
+            task.apply(TaskEvent::Accepted { handle: "h".into() }, Timestamp::from_millis(1)).unwrap_err();
+        assert_eq!(error.to_string(), "a task that is queued cannot take the event Accepted");
+        assert_eq!(task, queued());
+    }
+}

@@ -1,0 +1,99 @@
+//! A claimed task in the hands of one step.
+
+use std::time::Duration;
+
+use domain::{Failure, IllegalTransition, Task, TaskEvent, TaskId};
+use store::{Claim, Next, StoreError};
+
+use crate::clock;
+use crate::shared::Shared;
+
+/// Tries of one write while the store does not take it, and the wait before the second; it doubles each time.
+const WRITE_TRIES: u32 = 6;
+const WRITE_RETRY_AFTER: Duration = Duration::from_millis(100);
+
+/// A claimed task, changed in memory by events and then written.
+pub(crate) struct Held<'a> {
+    pub(crate) shared: &'a Shared,
+    pub(crate) task: Task,
+    epoch: u64,
+}
+
+/// Why a step ended without its write. The task stays claimed until its lease runs out, and then goes on from the last
+/// state written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StepError {
+    #[error("writing task {task} failed")]
+    Store {
+        task: TaskId,
+        #[source]
+        source: StoreError,
+    },
+    #[error(transparent)]
+    Illegal(#[from] IllegalTransition),
+}
+
+impl<'a> Held<'a> {
+    pub(crate) fn new(shared: &'a Shared, claim: Claim) -> Self {
+        Self { shared, task: claim.task, epoch: claim.epoch }
+    }
+
+    /// Applies an event in memory.
+    pub(crate) fn apply(&mut self, event: TaskEvent) -> Result<(), StepError> {
+        Ok(self.task.apply(event, clock::now())?)
+    }
+
+    /// Writes the task and goes on with it under a new lease.
+    pub(crate) async fn keep(&mut self, lease: Duration) -> Result<(), StepError> {
+        self.write(Next::Keep { lease }).await
+    }
+
+    /// Writes the task and lets go of it; it is due again after `after`, unless it has ended.
+    pub(crate) async fn done(mut self, after: Duration) -> Result<(), StepError> {
+        self.write(Next::Due { after }).await
+    }
+
+    /// The task fails for good.
+    pub(crate) async fn fail(mut self, failure: Failure) -> Result<(), StepError> {
+        self.apply(TaskEvent::Failed { failure })?;
+        self.done(Duration::ZERO).await
+    }
+
+    /// Lets go of the task without a change; it is due again after `after`.
+    pub(crate) async fn put_back(self, after: Duration) -> Result<(), StepError> {
+        let claim = (self.task.id.clone(), self.epoch);
+        let result = self.shared.store.release(&[claim], after).await;
+        result.map_err(|source| StepError::Store { task: self.task.id, source })
+    }
+
+    async fn write(&mut self, next: Next) -> Result<(), StepError> {
+        let version = self.write_with_retries(next).await;
+        let version = version.map_err(|source| StepError::Store { task: self.task.id.clone(), source })?;
+        self.task.version = version;
+        let live = self.task.attempt().is_some_and(|attempt| attempt.outcome.is_live());
+        if self.task.state.is_terminal() || !live {
+            self.shared.give_slot_back(&self.task.id);
+        }
+        if self.task.state.is_terminal() {
+            self.shared.metrics.ended(&self.task.state);
+            tracing::info!(task = %self.task.id, state = self.task.state.name(), "task ended");
+        }
+        Ok(())
+    }
+
+    /// A store that is away for a moment must not cost what the upstream has just told us.
+    async fn write_with_retries(&self, next: Next) -> Result<u64, StoreError> {
+        let mut wait = WRITE_RETRY_AFTER;
+        for _try in 1..WRITE_TRIES {
+            match self.shared.store.advance(&self.task, self.epoch, next).await {
+                Err(error @ (StoreError::Unavailable(_) | StoreError::Backend { .. })) => {
+                    tracing::warn!(task = %self.task.id, %error, "the store did not take a write, trying again");
+                    tokio::time::sleep(wait).await;
+                    wait *= 2;
+                }
+                result => return result,
+            }
+        }
+        self.shared.store.advance(&self.task, self.epoch, next).await
+    }
+}

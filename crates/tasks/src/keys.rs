@@ -1,0 +1,151 @@
+//! Client keys. A key is shown once; what is kept is its SHA-256 digest, which needs no salt or slow hash because a
+//! generated key has 256 random bits.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use domain::{Client, ClientLimits, Failure, FailureKind, OwnerId};
+use sha2::{Digest as _, Sha256};
+use store::{KeyRecord, StoreError, TaskStore};
+use subtle::ConstantTimeEq as _;
+
+use crate::clock;
+use crate::shared::store_failure;
+
+/// Begins every generated key, so that leak scanners and people recognise one.
+const PREFIX: &str = "fg_";
+const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+/// Base-62 digits of 256 random bits.
+const RANDOM_DIGITS: usize = 43;
+/// Longer text is no key of ours and is not even hashed.
+const PRESENTED_BYTES_MAX: usize = 512;
+
+/// Knows which keys are good.
+#[derive(Clone)]
+pub struct Keyring {
+    store: Arc<dyn TaskStore>,
+    declared: Arc<HashMap<[u8; 32], Client>>,
+    defaults: ClientLimits,
+}
+
+/// A key that stands in the config.
+pub struct DeclaredKey {
+    /// The operator's name for it; its owner is `config:<name>`.
+    pub name: String,
+    /// The key itself, read through its reference.
+    pub secret: String,
+    /// What it may use.
+    pub limits: ClientLimits,
+}
+
+/// A key to be made.
+#[derive(Debug, Clone, Default)]
+pub struct NewKey {
+    /// The operator's name for it.
+    pub name: String,
+    /// The key itself, if the operator brings one.
+    pub secret: Option<String>,
+    /// Requests a minute, if other than the default.
+    pub requests_per_minute: Option<u32>,
+    /// Tasks at one time, if other than the default.
+    pub concurrent_tasks: Option<u32>,
+}
+
+impl Keyring {
+    /// The keys of the store and those that the config declares.
+    pub fn new(
+        store: Arc<dyn TaskStore>,
+        declared: impl IntoIterator<Item = DeclaredKey>,
+        defaults: ClientLimits,
+    ) -> Self {
+        let declared = declared.into_iter().map(|key| {
+            let owner = OwnerId::new(format!("config:{}", key.name));
+            (digest(&key.secret), Client { owner, limits: key.limits })
+        });
+        Self { store, declared: Arc::new(declared.collect()), defaults }
+    }
+
+    /// Whose key `presented` is. Every wrong key gets the same answer.
+    pub async fn authenticate(&self, presented: &str) -> Result<Client, Failure> {
+        let refused = || Failure::new(FailureKind::Unauthorized, "missing or invalid API key");
+        if presented.is_empty() || presented.len() > PRESENTED_BYTES_MAX {
+            return Err(refused());
+        }
+        let digest = digest(presented);
+        if let Some(client) = self.declared.get(&digest) {
+            return Ok(client.clone());
+        }
+        let record = self.store.key(&digest).await.map_err(|error| store_failure(&error))?;
+        // The index has found the row by the digest; the comparison in constant time does not rely on how.
+        let record =
+            record.filter(|record| bool::from(record.digest.ct_eq(&digest)) && record.revoked_at.is_none());
+        record.map(|record| self.client(record)).ok_or_else(refused)
+    }
+
+    /// Makes a key and returns it with its record; this is the only time that the key can be read.
+    pub async fn create(&self, new: NewKey) -> Result<(String, KeyRecord), StoreError> {
+        let secret = match new.secret {
+            Some(secret) => secret,
+            None => generate_key().map_err(StoreError::Unavailable)?,
+        };
+        let record = KeyRecord {
+            owner: OwnerId::new(format!("key_{}", uuid::Uuid::now_v7().simple())),
+            name: new.name,
+            digest: digest(&secret),
+            requests_per_minute: new.requests_per_minute,
+            concurrent_tasks: new.concurrent_tasks,
+            created_at: clock::now(),
+            revoked_at: None,
+        };
+        self.store.put_key(&record).await?;
+        Ok((secret, record))
+    }
+
+    /// All keys of the store, oldest first.
+    pub async fn list(&self) -> Result<Vec<KeyRecord>, StoreError> {
+        self.store.keys().await
+    }
+
+    /// Revokes the key of that owner; false if there is none or it was revoked before.
+    pub async fn revoke(&self, owner: &OwnerId) -> Result<bool, StoreError> {
+        self.store.revoke_key(owner, clock::now()).await
+    }
+
+    fn client(&self, record: KeyRecord) -> Client {
+        let limits = ClientLimits {
+            requests_per_minute: record.requests_per_minute.unwrap_or(self.defaults.requests_per_minute),
+            concurrent_tasks: record.concurrent_tasks.unwrap_or(self.defaults.concurrent_tasks),
+        };
+        Client { owner: record.owner, limits }
+    }
+}
+
+/// A new key: a prefix and 256 random bits in base 62.
+pub fn generate_key() -> Result<String, String> {
+    let mut key = String::from(PREFIX);
+    while key.len() < PREFIX.len() + RANDOM_DIGITS {
+        let mut bytes = [0u8; 64];
+        getrandom::fill(&mut bytes).map_err(|error| format!("no random bytes: {error}"))?;
+        // 248 is the largest multiple of 62 in a byte; larger values would favour some digits.
+        let digits = bytes.iter().filter(|byte| **byte < 248).map(|byte| ALPHABET[usize::from(byte % 62)]);
+        key.extend(digits.map(char::from).take(PREFIX.len() + RANDOM_DIGITS - key.len()));
+    }
+    Ok(key)
+}
+
+fn digest(secret: &str) -> [u8; 32] {
+    Sha256::digest(secret.as_bytes()).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn generated_keys_are_long_and_differ() {
+        let (a, b) = (generate_key().unwrap(), generate_key().unwrap());
+        assert_ne!(a, b);
+        assert_eq!(a.len(), 46);
+        assert!(a.starts_with("fg_") && a[3..].bytes().all(|byte| byte.is_ascii_alphanumeric()));
+    }
+}

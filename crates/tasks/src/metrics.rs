@@ -1,0 +1,82 @@
+//! What operators see of tasks. Labels are names from registries and config, never what a client sent.
+
+use domain::{Task, TaskState};
+use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
+
+/// The counters of this crate.
+pub(crate) struct Metrics {
+    accepted: IntCounterVec,
+    ended: IntCounterVec,
+    submits: IntCounterVec,
+    polls: IntCounterVec,
+    copies: IntCounterVec,
+    live: IntGaugeVec,
+    panics: IntCounterVec,
+}
+
+impl Metrics {
+    pub(crate) fn new(registry: &Registry) -> prometheus::Result<Self> {
+        let counter = |name: &str, help: &str, labels: &[&str]| {
+            let counter = IntCounterVec::new(Opts::new(format!("filmgate_{name}"), help), labels)?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok::<_, prometheus::Error>(counter)
+        };
+        let live = IntGaugeVec::new(
+            Opts::new("filmgate_tasks_live", "Tasks that have not ended, by state."),
+            &["state"],
+        )?;
+        registry.register(Box::new(live.clone()))?;
+        Ok(Self {
+            accepted: counter("tasks_accepted_total", "Tasks accepted durably.", &["scope", "dialect"])?,
+            ended: counter("tasks_ended_total", "Tasks that reached an end state.", &["state", "reason"])?,
+            submits: counter(
+                "submits_total",
+                "Submissions to upstreams, by what they proved.",
+                &["account", "outcome"],
+            )?,
+            polls: counter("polls_total", "Polls of upstreams, by what they said.", &["account", "outcome"])?,
+            copies: counter(
+                "result_copies_total",
+                "Results copied from upstreams.",
+                &["account", "outcome"],
+            )?,
+            panics: counter("step_panics_total", "Steps of the worker that crashed.", &["state"])?,
+            live,
+        })
+    }
+
+    pub(crate) fn accepted(&self, task: &Task) {
+        self.accepted.with_label_values(&[task.request.scope.as_str(), &task.dialect]).inc();
+    }
+
+    pub(crate) fn ended(&self, state: &TaskState) {
+        let reason = match state {
+            TaskState::Failed { failure, .. } => format!("{:?}", failure.kind),
+            _ => String::new(),
+        };
+        self.ended.with_label_values(&[state.name(), &reason]).inc();
+    }
+
+    pub(crate) fn submitted(&self, account: &str, outcome: &str) {
+        self.submits.with_label_values(&[account, outcome]).inc();
+    }
+
+    pub(crate) fn polled(&self, account: &str, outcome: &str) {
+        self.polls.with_label_values(&[account, outcome]).inc();
+    }
+
+    pub(crate) fn copied(&self, account: &str, outcome: &str) {
+        self.copies.with_label_values(&[account, outcome]).inc();
+    }
+
+    pub(crate) fn panicked(&self) {
+        self.panics.with_label_values(&["any"]).inc();
+    }
+
+    pub(crate) fn live(&self, counts: &[(String, u64)]) {
+        self.live.reset();
+        for (state, count) in counts {
+            self.live.with_label_values(&[state]).set(i64::try_from(*count).unwrap_or(i64::MAX));
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Asks an upstream how an accepted task stands. Safe to repeat, so a fault here only costs time.
+
+use std::time::Duration;
+
+use domain::{AttemptOutcome, Pace, Source, TaskEvent, TaskState};
+use translation::{PollTarget, Progress};
+
+use crate::held::{Held, StepError};
+use crate::{clock, collect, submit};
+
+/// Polls slow down by this factor while an upstream gives no clear answer.
+const UNCLEAR_SLOWDOWN: u32 = 2;
+/// How long to wait for the operator to bring back an account that the config no longer has.
+const MISSING_ACCOUNT_RETRY_AFTER: Duration = Duration::from_secs(30);
+const DEFAULT_PACE: Pace = Pace {
+    first: Duration::from_secs(5),
+    shortest: Duration::from_secs(2),
+    longest: Duration::from_secs(30),
+};
+
+pub(crate) async fn step(mut held: Held<'_>) -> Result<(), StepError> {
+    let Some(progress) = ask(&held).await else {
+        tracing::warn!(task = %held.task.id, "the account that has the task is not configured any more");
+        return held.put_back(MISSING_ACCOUNT_RETRY_AFTER).await;
+    };
+    let collecting = matches!(held.task.state, TaskState::Collecting { .. });
+    match progress {
+        Progress::Finished { sources } => ready(held, sources).await,
+        Progress::Running { percent } if !collecting => {
+            let wait = next_poll(&held);
+            held.apply(TaskEvent::Progressed { percent })?;
+            held.done(wait).await
+        }
+        Progress::Failed(failure) if !collecting => {
+            tracing::info!(task = %held.task.id, reason = %failure, "the upstream failed");
+            held.apply(TaskEvent::AttemptFailed { reason: failure.to_string() })?;
+            let plan = held.shared.router.plan(&held.task.request, &held.task.attempts);
+            submit::try_again(held, failure, &plan).await
+        }
+        Progress::Unclear { reason } => {
+            tracing::info!(task = %held.task.id, reason, "the upstream gave no clear answer; asking again");
+            unclear(held).await
+        }
+        // It said "finished" before. The results it named then may still be there.
+        Progress::Running { .. } | Progress::Failed(_) => unclear(held).await,
+    }
+}
+
+async fn ready(mut held: Held<'_>, sources: Vec<Source>) -> Result<(), StepError> {
+    held.apply(TaskEvent::Ready { sources })?;
+    let lease = collect::lease(&held);
+    held.keep(lease).await?;
+    collect::step(held).await
+}
+
+async fn unclear(held: Held<'_>) -> Result<(), StepError> {
+    if matches!(held.task.state, TaskState::Collecting { .. }) {
+        return collect::retry_later(held).await;
+    }
+    let wait = next_poll(&held) * UNCLEAR_SLOWDOWN;
+    held.put_back(wait).await
+}
+
+/// What the upstream says; `None` if its account is not configured any more.
+async fn ask(held: &Held<'_>) -> Option<Progress> {
+    let attempt = held.task.attempt()?;
+    let AttemptOutcome::Accepted { handle, .. } = &attempt.outcome else { return None };
+    let account = held.shared.accounts.get(&attempt.plan.account)?;
+    let provider = translation::provider(&attempt.plan.provider)?;
+    let target =
+        PollTarget { handle, upstream_model: &attempt.plan.upstream_model, scope: held.task.request.scope };
+    let call = provider.authorize(provider.encode_poll(&target), &account.credential);
+    let timeout = held.shared.settings.poll_timeout;
+    let progress = match held.shared.upstream.ask(&account.base_url, call, timeout).await {
+        Ok(reply) => provider.decode_poll(&reply),
+        Err(error) => Progress::Unclear { reason: error.to_string() },
+    };
+    let label = match &progress {
+        Progress::Running { .. } => "running",
+        Progress::Finished { .. } => "finished",
+        Progress::Failed(_) => "failed",
+        Progress::Unclear { .. } => "unclear",
+    };
+    held.shared.metrics.polled(account.name.as_str(), label);
+    Some(progress)
+}
+
+fn next_poll(held: &Held<'_>) -> Duration {
+    let accepted = held.task.started_at().unwrap_or(held.task.created_at);
+    pace(held).next(accepted, clock::now(), fastrand::f64())
+}
+
+/// The account's own pace, else the provider's.
+pub(crate) fn pace(held: &Held<'_>) -> Pace {
+    let Some(attempt) = held.task.attempt() else { return DEFAULT_PACE };
+    let account = held.shared.accounts.get(&attempt.plan.account);
+    let provider = || translation::provider(&attempt.plan.provider).map(|provider| provider.pace());
+    account.and_then(|account| account.pace).or_else(provider).unwrap_or(DEFAULT_PACE)
+}

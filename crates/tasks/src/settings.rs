@@ -1,0 +1,30 @@
+//! The bounds of the work on tasks. Each has a name in the config, where its default stands.
+
+use std::time::Duration;
+
+/// Bounds of the service and the worker.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where upstreams and clients reach this gateway, without a trailing slash: for inputs that we store.
+    pub base_url: String,
+    /// Steps (one submission, poll or copy each) at one time.
+    pub steps_max: usize,
+    /// How long a claimed task is ours between two writes.
+    pub lease: Duration,
+    /// From accept to the end at the latest.
+    pub task_deadline: Duration,
+    /// How long a task of unknown outcome is held before it fails.
+    pub unknown_hold: Duration,
+    /// How long results are tried to be copied before the upstream's own URL is given out.
+    pub collect_hold: Duration,
+    /// One submission, from connecting to the last byte of the answer.
+    pub submit_timeout: Duration,
+    /// One poll, likewise.
+    pub poll_timeout: Duration,
+    /// Copying one result.
+    pub result_timeout: Duration,
+    /// The largest result.
+    pub result_bytes_max: u64,
+    /// Submissions of one task, counting those that were refused or never left.
+    pub attempts_max: u32,
+}

@@ -1,0 +1,123 @@
+//! What service and worker share.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use domain::{Account, AccountName, Failure, FailureKind, TaskId};
+use limits::{LimitKey, Permit, RateLimits, Slots};
+use routing::{Catalogue, Router};
+use store::{StoreError, TaskStore};
+use tokio::sync::Notify;
+use upstream::Upstream;
+
+use crate::metrics::Metrics;
+use crate::{AssetStorage, Settings};
+
+/// Everything that the life of a task needs.
+pub struct Parts {
+    /// Where tasks are kept.
+    pub store: Arc<dyn TaskStore>,
+    /// The public models.
+    pub catalogue: Catalogue,
+    /// Which accounts serve them.
+    pub router: Router,
+    /// The accounts that routes may name.
+    pub accounts: Vec<Account>,
+    /// The way out.
+    pub upstream: Upstream,
+    /// Request rates of accounts.
+    pub rates: Arc<RateLimits>,
+    /// Where media is kept.
+    pub assets: AssetStorage,
+    /// Bounds.
+    pub settings: Settings,
+}
+
+/// The parts, and what the running process remembers besides.
+pub struct Shared {
+    pub(crate) store: Arc<dyn TaskStore>,
+    pub(crate) catalogue: Catalogue,
+    pub(crate) router: Router,
+    pub(crate) accounts: HashMap<AccountName, Account>,
+    pub(crate) upstream: Upstream,
+    pub(crate) rates: Arc<RateLimits>,
+    pub(crate) assets: AssetStorage,
+    pub(crate) settings: Settings,
+    pub(crate) metrics: Metrics,
+    /// Wakes the worker: something is due now.
+    pub(crate) wake: Notify,
+    slots: Slots,
+    /// The account slot that each task with a live attempt holds.
+    held: Mutex<HashMap<TaskId, Permit>>,
+}
+
+impl Shared {
+    /// Puts the parts together and counts the accounts' slots from the store, which is the truth after a restart.
+    /// Registers its metrics with `registry`; fails if they are registered already.
+    pub async fn new(parts: Parts, registry: &prometheus::Registry) -> Result<Arc<Self>, StartError> {
+        let live = parts.store.live_attempts().await?;
+        let slots = Slots::default();
+        let held = live.into_iter().map(|(task, account)| (task, slots.restore(&LimitKey::Account(account))));
+        Ok(Arc::new(Self {
+            held: Mutex::new(held.collect()),
+            store: parts.store,
+            catalogue: parts.catalogue,
+            router: parts.router,
+            accounts: parts.accounts.into_iter().map(|account| (account.name.clone(), account)).collect(),
+            upstream: parts.upstream,
+            rates: parts.rates,
+            assets: parts.assets,
+            settings: parts.settings,
+            metrics: Metrics::new(registry)?,
+            wake: Notify::new(),
+            slots,
+        }))
+    }
+
+    /// Takes a slot at `account` for `task` if one is free.
+    pub(crate) fn take_slot(&self, task: &TaskId, account: &Account) -> bool {
+        let key = LimitKey::Account(account.name.clone());
+        let Some(permit) = self.slots.try_acquire(&key, account.concurrent_tasks) else { return false };
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(task.clone(), permit);
+        true
+    }
+
+    /// Gives back the slot that `task` holds, if it holds one.
+    pub(crate) fn give_slot_back(&self, task: &TaskId) {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).remove(task);
+    }
+}
+
+/// Why the work on tasks cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store cannot say which accounts are in use.
+    #[error("counting live attempts failed")]
+    Store(#[from] StoreError),
+    /// The metrics are registered already.
+    #[error("registering metrics failed")]
+    Metrics(#[from] prometheus::Error),
+}
+
+/// What a client learns when the store fails.
+pub(crate) fn store_failure(error: &StoreError) -> Failure {
+    let kind = match error {
+        StoreError::Corrupt(_) => return Failure::internal(chain(error)),
+        _ => FailureKind::Overloaded,
+    };
+    Failure::new(kind, "the gateway cannot reach its store right now, nothing was accepted")
+        .with_internal(chain(error))
+        .with_retry_after(std::time::Duration::from_secs(1))
+}
+
+/// An error with all its sources, for the log.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        source = inner.source();
+    }
+    text
+}

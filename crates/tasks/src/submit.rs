@@ -1,0 +1,182 @@
+//! The step that costs money: choose an account, store the intent, send once, store what the answer proves.
+
+use std::time::Duration;
+
+use domain::{Account, Call, Failure, FailureKind, NewAttempt, Retry, TaskEvent};
+use limits::{LimitKey, RateDecision};
+use routing::{Candidate, Plan};
+use translation::{Provider, SubmitContext, SubmitOutcome};
+use upstream::SendError;
+
+use crate::held::{Held, StepError};
+
+/// How long a task waits when all its accounts are full. Slots come free at any time, so it is short.
+const FULL_RETRY_AFTER: Duration = Duration::from_millis(500);
+/// After a refusal that may pass: the first wait, doubled with each attempt, and its bound.
+const BUSY_RETRY_AFTER: Duration = Duration::from_secs(1);
+const BUSY_RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
+/// What the lease exceeds the submit timeout by, so that nobody takes over while the answer is being stored.
+const LEASE_MARGIN: Duration = Duration::from_secs(15);
+
+enum Choice {
+    Send(Box<Sending>),
+    Wait(Duration),
+    Nobody(Failure),
+}
+
+struct Sending {
+    account: Account,
+    provider: &'static dyn Provider,
+    plan: NewAttempt,
+    call: Call,
+}
+
+pub(crate) async fn step(mut held: Held<'_>) -> Result<(), StepError> {
+    let plan = held.shared.router.plan(&held.task.request, &held.task.attempts);
+    match choose(&held, &plan) {
+        Choice::Wait(after) => held.put_back(spread(after)).await,
+        Choice::Nobody(failure) => held.fail(failure).await,
+        Choice::Send(sending) => {
+            held.apply(TaskEvent::SubmitIntended { plan: sending.plan.clone() })?;
+            let lease = held.shared.settings.submit_timeout + LEASE_MARGIN;
+            if let Err(error) = held.keep(lease).await {
+                // Nothing was sent. If the intent is stored all the same, a later claim finds it and asks, never sends.
+                held.shared.give_slot_back(&held.task.id);
+                return Err(error);
+            }
+            let outcome = send(&held, *sending).await;
+            conclude(held, outcome, &plan).await
+        }
+    }
+}
+
+/// The first candidate that can express the request and has room; its slot is taken.
+fn choose(held: &Held<'_>, plan: &Plan) -> Choice {
+    let mut wait: Option<Duration> = None;
+    let mut reasons = Vec::new();
+    for candidate in &plan.candidates {
+        let (account, provider, call) = match prepare(held, candidate) {
+            Ok(prepared) => prepared,
+            Err(reason) => {
+                reasons.push(format!("{}: {reason}", candidate.account));
+                continue;
+            }
+        };
+        match reserve(held, account) {
+            Err(after) => wait = Some(wait.map_or(after, |wait| wait.min(after))),
+            Ok(()) => {
+                let plan = NewAttempt {
+                    account: account.name.clone(),
+                    provider: account.provider.clone(),
+                    upstream_model: candidate.upstream_model.clone(),
+                };
+                return Choice::Send(Box::new(Sending { account: account.clone(), provider, plan, call }));
+            }
+        }
+    }
+    wait.map_or_else(|| Choice::Nobody(no_route(&reasons)), Choice::Wait)
+}
+
+fn prepare<'a>(
+    held: &Held<'a>,
+    candidate: &Candidate,
+) -> Result<(&'a Account, &'static dyn Provider, Call), String> {
+    let account = held.shared.accounts.get(&candidate.account).ok_or("not configured")?;
+    let provider = translation::provider(&account.provider).ok_or("no such provider")?;
+    let context =
+        SubmitContext { upstream_model: &candidate.upstream_model, base_url: &held.shared.settings.base_url };
+    let call = provider.encode_submit(&held.task.request, &context).map_err(|error| error.to_string())?;
+    Ok((account, provider, call))
+}
+
+/// Takes a slot and a share of the rate, or says how long to wait. Our own limits pace submissions, they fail none.
+fn reserve(held: &Held<'_>, account: &Account) -> Result<(), Duration> {
+    if !held.shared.take_slot(&held.task.id, account) {
+        return Err(FULL_RETRY_AFTER);
+    }
+    match held.shared.rates.check(&LimitKey::Account(account.name.clone()), account.requests_per_minute) {
+        RateDecision::Allowed(_) => Ok(()),
+        RateDecision::Denied { retry_after, .. } => {
+            held.shared.give_slot_back(&held.task.id);
+            Err(retry_after)
+        }
+    }
+}
+
+enum Outcome {
+    Answered(SubmitOutcome),
+    NotSent(String),
+}
+
+async fn send(held: &Held<'_>, sending: Sending) -> Outcome {
+    let Sending { account, provider, call, .. } = sending;
+    let call = provider.authorize(call, &account.credential);
+    let timeout = held.shared.settings.submit_timeout;
+    let outcome = match held.shared.upstream.submit(&account.base_url, call, timeout).await {
+        Ok(reply) => Outcome::Answered(provider.decode_submit(&reply)),
+        Err(SendError::NotSent(reason)) => Outcome::NotSent(reason),
+        Err(SendError::Unanswered(reason)) => Outcome::Answered(SubmitOutcome::Unknown { reason }),
+    };
+    let label = match &outcome {
+        Outcome::NotSent(_) => "not_sent",
+        Outcome::Answered(SubmitOutcome::Accepted { .. }) => "accepted",
+        Outcome::Answered(SubmitOutcome::Rejected(_)) => "rejected",
+        Outcome::Answered(SubmitOutcome::Unknown { .. }) => "unknown",
+    };
+    held.shared.metrics.submitted(account.name.as_str(), label);
+    outcome
+}
+
+async fn conclude(mut held: Held<'_>, outcome: Outcome, plan: &Plan) -> Result<(), StepError> {
+    match outcome {
+        Outcome::Answered(SubmitOutcome::Accepted { handle }) => {
+            held.apply(TaskEvent::Accepted { handle })?;
+            let first = crate::poll::pace(&held).first;
+            held.done(first).await
+        }
+        Outcome::Answered(SubmitOutcome::Unknown { reason }) => {
+            tracing::warn!(task = %held.task.id, reason, "whether the upstream took the task is not known; it is held");
+            held.apply(TaskEvent::SubmitUnknown { reason })?;
+            let hold = held.shared.settings.unknown_hold;
+            held.done(hold).await
+        }
+        Outcome::Answered(SubmitOutcome::Rejected(failure)) => {
+            tracing::info!(task = %held.task.id, reason = %failure, "the upstream refused the task");
+            held.apply(TaskEvent::SubmitRejected { reason: failure.to_string() })?;
+            try_again(held, failure, plan).await
+        }
+        Outcome::NotSent(reason) => {
+            tracing::info!(task = %held.task.id, reason, "the upstream was not reached");
+            held.apply(TaskEvent::SubmitNotSent { reason: reason.clone() })?;
+            let failure = Failure::new(FailureKind::NoRoute, "the provider cannot be reached")
+                .with_internal(reason)
+                .with_retry(Retry::Later);
+            try_again(held, failure, plan).await
+        }
+    }
+}
+
+/// After a definite "no" of one account: the next account at once, the same ones later, or the end.
+pub(crate) async fn try_again(held: Held<'_>, failure: Failure, plan: &Plan) -> Result<(), StepError> {
+    let attempts = u32::try_from(held.task.attempts.len()).unwrap_or(u32::MAX);
+    let untried = plan.has_untried(&held.task.attempts);
+    let spent = attempts >= held.shared.settings.attempts_max;
+    match failure.retry {
+        Retry::Elsewhere | Retry::Later if untried && !spent => held.done(Duration::ZERO).await,
+        Retry::Later if !spent => {
+            let doubled = BUSY_RETRY_AFTER.saturating_mul(1 << (attempts.min(16) - 1).min(15));
+            let wait = failure.retry_after.unwrap_or(doubled).min(BUSY_RETRY_AFTER_MAX);
+            held.done(spread(wait)).await
+        }
+        Retry::Never | Retry::Later | Retry::Elsewhere => held.fail(failure).await,
+    }
+}
+
+fn no_route(reasons: &[String]) -> Failure {
+    Failure::new(FailureKind::NoRoute, "no provider can take this request").with_internal(reasons.join("; "))
+}
+
+/// Up to a quarter longer, so that tasks which were refused together do not come back together.
+fn spread(wait: Duration) -> Duration {
+    wait.mul_f64(1.0 + 0.25 * fastrand::f64())
+}

@@ -1,0 +1,140 @@
+//! Copies of results.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, header};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use tokio::io::{AsyncWrite, AsyncWriteExt as _};
+use url::Url;
+
+use crate::Upstream;
+use crate::send::{HttpClient, chain};
+
+/// Redirects followed for one result; each hop is vetted anew.
+const REDIRECTS_MAX: usize = 5;
+/// How many of the first bytes are handed back, enough to tell a media type.
+const HEAD_BYTES: usize = 16;
+
+/// What was copied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Downloaded {
+    /// How many bytes.
+    pub bytes: u64,
+    /// The first bytes, at most 16.
+    pub head: Vec<u8>,
+    /// What the server says it is, without parameters; empty if it says nothing.
+    pub content_type: String,
+}
+
+/// Why a result could not be copied.
+#[derive(Debug, thiserror::Error)]
+pub enum DownloadError {
+    /// The URL is not one that may be fetched.
+    #[error("the URL may not be fetched: {0}")]
+    Url(String),
+    /// The server did not deliver.
+    #[error("the server did not deliver: {0}")]
+    Server(String),
+    /// The result is larger than allowed.
+    #[error("the result has more than {0} bytes")]
+    TooLarge(u64),
+    /// The copy could not be written.
+    #[error("writing the copy failed")]
+    Write(#[source] std::io::Error),
+    /// It took too long.
+    #[error("not copied within {0:?}")]
+    Timeout(Duration),
+}
+
+/// What bounds one copy.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// The largest result.
+    pub bytes_max: u64,
+    /// From resolving to the last byte.
+    pub timeout: Duration,
+}
+
+impl Upstream {
+    /// Copies what `url` serves into `sink`, without credentials. The host of `account_url` was chosen by the operator
+    /// and may be anywhere; every other host must have public addresses only.
+    pub async fn download(
+        &self,
+        account_url: &str,
+        url: &str,
+        bounds: Bounds,
+        sink: &mut (impl AsyncWrite + Unpin),
+    ) -> Result<Downloaded, DownloadError> {
+        let copying = async {
+            let response = self.follow(account_url, url).await?;
+            copy(response, bounds.bytes_max, sink).await
+        };
+        tokio::time::timeout(bounds.timeout, copying)
+            .await
+            .unwrap_or(Err(DownloadError::Timeout(bounds.timeout)))
+    }
+
+    async fn follow(&self, account_url: &str, url: &str) -> Result<Response<Incoming>, DownloadError> {
+        let mut url = parse(url)?;
+        for _hop in 0..=REDIRECTS_MAX {
+            let client = self.client_for(account_url, &url);
+            let request = Request::get(url.as_str())
+                .body(Full::<Bytes>::default())
+                .map_err(|error| DownloadError::Url(error.to_string()))?;
+            let response =
+                client.request(request).await.map_err(|error| DownloadError::Server(chain(&error)))?;
+            match response.status() {
+                StatusCode::OK => return Ok(response),
+                status if status.is_redirection() => url = redirect(&url, &response)?,
+                status => return Err(DownloadError::Server(format!("status {status}"))),
+            }
+        }
+        Err(DownloadError::Server("too many redirects".to_owned()))
+    }
+
+    fn client_for(&self, account_url: &str, url: &Url) -> &HttpClient {
+        let same_origin = Url::parse(account_url).is_ok_and(|account| account.origin() == url.origin());
+        if same_origin { &self.kept } else { &self.guarded }
+    }
+}
+
+fn parse(url: &str) -> Result<Url, DownloadError> {
+    let url = Url::parse(url).map_err(|error| DownloadError::Url(error.to_string()))?;
+    match url.scheme() {
+        "http" | "https" => Ok(url),
+        scheme => Err(DownloadError::Url(format!("scheme {scheme}"))),
+    }
+}
+
+fn redirect(from: &Url, response: &Response<Incoming>) -> Result<Url, DownloadError> {
+    let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
+    let location = location.ok_or_else(|| DownloadError::Server("a redirect without a target".to_owned()))?;
+    let url = from.join(location).map_err(|error| DownloadError::Url(error.to_string()))?;
+    parse(url.as_str())
+}
+
+async fn copy(
+    response: Response<Incoming>,
+    bytes_max: u64,
+    sink: &mut (impl AsyncWrite + Unpin),
+) -> Result<Downloaded, DownloadError> {
+    let content_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let content_type = content_type.and_then(|value| value.split(';').next()).unwrap_or_default();
+    let content_type = content_type.trim().to_ascii_lowercase();
+    let mut body = response.into_body();
+    let mut downloaded = Downloaded { bytes: 0, head: Vec::new(), content_type };
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| DownloadError::Server(chain(&error)))?;
+        let Ok(data) = frame.into_data() else { continue };
+        downloaded.bytes += data.len() as u64;
+        if downloaded.bytes > bytes_max {
+            return Err(DownloadError::TooLarge(bytes_max));
+        }
+        let missing = HEAD_BYTES - downloaded.head.len();
+        downloaded.head.extend(data.iter().take(missing));
+        sink.write_all(&data).await.map_err(DownloadError::Write)?;
+    }
+    Ok(downloaded)
+}

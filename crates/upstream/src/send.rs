@@ -1,0 +1,153 @@
+//! Calls to accounts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use domain::{Call, Reply};
+use http::{HeaderValue, Request, Uri, header};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::{ClientConfig, RootCertStore};
+
+use crate::dial::{Chosen, Connector};
+
+/// How long a kept connection may idle: shorter than what servers commonly allow, so that polls rarely meet a closed one.
+const IDLE_MAX: Duration = Duration::from_secs(20);
+const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("filmgate/", env!("CARGO_PKG_VERSION")));
+
+pub(crate) type HttpClient = Client<Connector, Full<Bytes>>;
+
+/// Bounds of the way out.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Resolving, connecting and the TLS handshake together.
+    pub connect_timeout: Duration,
+    /// The largest reply to a call; results are downloads and have a bound of their own.
+    pub reply_bytes_max: usize,
+    /// Idle connections kept for each host.
+    pub idle_per_host_max: usize,
+}
+
+/// The way out. Cheap to clone.
+#[derive(Clone)]
+pub struct Upstream {
+    /// For submissions: every one on a connection of its own, so that a connection which the upstream has just closed
+    /// can never leave a submission in doubt.
+    pub(crate) fresh: HttpClient,
+    /// For calls that are safe to repeat.
+    pub(crate) kept: HttpClient,
+    /// For URLs that others chose.
+    pub(crate) guarded: HttpClient,
+    pub(crate) settings: Settings,
+}
+
+/// Why there is no reply.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    /// The call surely did not leave: it may be repeated whatever it costs.
+    #[error("the call was not sent: {0}")]
+    NotSent(String),
+    /// The call may have arrived.
+    #[error("the call was not answered: {0}")]
+    Unanswered(String),
+}
+
+impl Upstream {
+    /// A way out that trusts the usual public certificate authorities.
+    pub fn new(settings: Settings) -> Self {
+        let client = |chosen, idle_max| {
+            let connector = Connector::new(tls(), chosen, settings.connect_timeout);
+            Client::builder(TokioExecutor::new())
+                .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(IDLE_MAX)
+                .pool_max_idle_per_host(idle_max)
+                .retry_canceled_requests(false)
+                .build(connector)
+        };
+        Self {
+            fresh: client(Chosen::ByOperator, 0),
+            kept: client(Chosen::ByOperator, settings.idle_per_host_max),
+            guarded: client(Chosen::ByOthers, 0),
+            settings,
+        }
+    }
+
+    /// Sends a call that costs money if it arrives. It is never sent twice by itself.
+    pub async fn submit(&self, base_url: &str, call: Call, timeout: Duration) -> Result<Reply, SendError> {
+        self.send(&self.fresh, base_url, call, timeout).await
+    }
+
+    /// Sends a call that is safe to repeat.
+    pub async fn ask(&self, base_url: &str, call: Call, timeout: Duration) -> Result<Reply, SendError> {
+        self.send(&self.kept, base_url, call, timeout).await
+    }
+
+    async fn send(
+        &self,
+        client: &HttpClient,
+        base_url: &str,
+        call: Call,
+        timeout: Duration,
+    ) -> Result<Reply, SendError> {
+        let request = request(base_url, call)?;
+        let answering = async {
+            let response = client.request(request).await.map_err(|error| {
+                let text = chain(&error);
+                if error.is_connect() { SendError::NotSent(text) } else { SendError::Unanswered(text) }
+            })?;
+            let (parts, body) = response.into_parts();
+            let body =
+                Limited::new(body, self.settings.reply_bytes_max).collect().await.map_err(|error| {
+                    let too_large = error.downcast_ref::<LengthLimitError>().is_some();
+                    let what = if too_large { "the reply is too large" } else { "the reply broke off" };
+                    SendError::Unanswered(format!("{what}: {error}"))
+                })?;
+            Ok(Reply { status: parts.status, headers: parts.headers, body: body.to_bytes() })
+        };
+        match tokio::time::timeout(timeout, answering).await {
+            Ok(result) => result,
+            Err(_elapsed) => Err(SendError::Unanswered(format!("no answer within {timeout:?}"))),
+        }
+    }
+}
+
+fn request(base_url: &str, call: Call) -> Result<Request<Full<Bytes>>, SendError> {
+    let not_sent =
+        |error: &dyn std::fmt::Display| SendError::NotSent(format!("the call is malformed: {error}"));
+    let mut target = format!("{}{}", base_url.trim_end_matches('/'), call.path);
+    if !call.query.is_empty() {
+        target.push('?');
+        target.push_str(&call.query);
+    }
+    let uri: Uri = target.parse().map_err(|error| not_sent(&error))?;
+    let mut request = Request::new(Full::new(call.body));
+    *request.method_mut() = call.method;
+    *request.uri_mut() = uri;
+    *request.headers_mut() = call.headers;
+    request.headers_mut().insert(header::USER_AGENT, USER_AGENT);
+    Ok(request)
+}
+
+fn tls() -> ClientConfig {
+    let roots: RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("the provider supports the default TLS versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth()
+}
+
+/// An error with its sources. The URL is not in it: hyper's errors do not print it.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        source = inner.source();
+    }
+    text
+}
