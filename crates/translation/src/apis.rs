@@ -3,7 +3,9 @@
 pub mod kie;
 pub mod v2;
 
-use crate::{Dialect, Provider};
+use serde::Deserialize;
+
+use crate::{Dialect, Provider, ServedModel};
 
 /// The APIs that clients may speak. Where two claim a path, the earlier wins.
 pub static DIALECTS: &[&dyn Dialect] = &[&v2::V2];
@@ -19,4 +21,15 @@ pub fn dialect(name: &str) -> Option<&'static dyn Dialect> {
 /// The provider of that name.
 pub fn provider(name: &str) -> Option<&'static dyn Provider> {
     PROVIDERS.iter().copied().find(|provider| provider.name() == name)
+}
+
+/// The table of a folder's `models.toml`, which is part of the program.
+fn served_models(table: &str) -> Vec<ServedModel> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Table {
+        models: Vec<ServedModel>,
+    }
+
+    toml::from_str::<Table>(table).expect("the registration test reads every models.toml").models
 }

@@ -16,7 +16,11 @@ pub trait Provider: Send + Sync {
     fn pace(&self) -> Pace;
 
     /// The call that submits `request`, or why this API cannot express it.
-    fn encode_submit(&self, request: &GenerationRequest, context: &SubmitContext<'_>) -> Result<Call, Unsupported>;
+    fn encode_submit(
+        &self,
+        request: &GenerationRequest,
+        context: &SubmitContext<'_>,
+    ) -> Result<Call, Unsupported>;
 
     /// What a reply to a submission proves. Anything that does not prove acceptance or refusal is `Unknown`.
     fn decode_submit(&self, reply: &Reply) -> SubmitOutcome;
@@ -111,7 +115,6 @@ pub enum Progress {
         reason: String,
     },
 }
-
 
 impl dyn Provider {
     /// The provider's own name for the public `model`, unless the operator says otherwise.

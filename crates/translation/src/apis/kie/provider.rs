@@ -1,0 +1,208 @@
+//! kie as an upstream.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use domain::{Call, GenerationRequest, MediaKind, OutputSpec, Pace, Reply, Role, Scope};
+
+use super::Kie;
+use super::wire::{Envelope, Generate, GenerationType, Record, Submitted};
+use crate::apis::served_models;
+use crate::refusal::{AUTH, BUSY, CLOSED, FAILED, INVALID, QUOTA, Refusal, UNSERVED, puzzling};
+use crate::{PollTarget, Progress, Provider, ServedModel, SubmitContext, SubmitOutcome, Unsupported, web};
+
+static MODELS: LazyLock<Vec<ServedModel>> = LazyLock::new(|| served_models(include_str!("models.toml")));
+
+/// The one model that takes no reference images.
+const WITHOUT_REFERENCES: &str = "veo3";
+/// Most reference images.
+const REFERENCES_MAX: usize = 3;
+/// Clip lengths in seconds.
+const DURATIONS_S: [u32; 3] = [4, 6, 8];
+
+impl Provider for Kie {
+    fn name(&self) -> &'static str {
+        "kie"
+    }
+
+    fn models(&self) -> &'static [ServedModel] {
+        &MODELS
+    }
+
+    fn pace(&self) -> Pace {
+        Pace {
+            first: Duration::from_secs(20),
+            shortest: Duration::from_secs(5),
+            longest: Duration::from_secs(30),
+        }
+    }
+
+    fn encode_submit(
+        &self,
+        request: &GenerationRequest,
+        context: &SubmitContext<'_>,
+    ) -> Result<Call, Unsupported> {
+        if request.scope != Scope::Videos {
+            return Err(unsupported(
+                "scope",
+                format!("kie's Veo makes videos, not {}", request.scope.as_str()),
+            ));
+        }
+        let (generation_type, image_urls) = images(request, context)?;
+        let body = Generate {
+            prompt: &request.prompt,
+            model: context.upstream_model,
+            generation_type,
+            aspect_ratio: aspect_ratio(&request.output, generation_type)?,
+            resolution: resolution(request)?,
+            duration: request.output.duration_s.filter(|duration| DURATIONS_S.contains(duration)),
+            seeds: request.output.seed.map(|seed| 10_000 + seed % 90_000),
+            enable_translation: request.output.enhance_prompt,
+            image_urls,
+        };
+        Ok(Call::post_json(
+            "/api/v1/veo/generate",
+            serde_json::to_vec(&body).expect("texts and numbers encode"),
+        ))
+    }
+
+    fn decode_submit(&self, reply: &Reply) -> SubmitOutcome {
+        let envelope = Envelope::<Submitted>::parse(&reply.body);
+        let code = envelope.as_ref().and_then(|envelope| envelope.code);
+        let said = envelope.as_ref().map_or("", Envelope::said);
+        let accepted = code == Some(200) || (code.is_none() && reply.status.is_success());
+        if accepted {
+            let id = envelope.and_then(|envelope| envelope.data).unwrap_or_default().task_id;
+            return match web::handle(&id) {
+                Ok(handle) => SubmitOutcome::Accepted { handle },
+                Err(reason) => SubmitOutcome::Unknown { reason: puzzling(&reason, reply) },
+            };
+        }
+        match code.map_or_else(|| Refusal::by_status(reply.status), |code| refusal(code, said, reply)) {
+            Some(refusal) => SubmitOutcome::Rejected(refusal.or_policy(said).failure_in(reply, said)),
+            None => SubmitOutcome::Unknown { reason: puzzling("neither accepted nor refused", reply) },
+        }
+    }
+
+    fn encode_poll(&self, target: &PollTarget<'_>) -> Call {
+        Call::get("/api/v1/veo/record-info").with_query(format!("taskId={}", web::component(target.handle)))
+    }
+
+    fn decode_poll(&self, reply: &Reply) -> Progress {
+        let unclear = |what: &str| Progress::Unclear { reason: puzzling(what, reply) };
+        let Some(envelope) = Envelope::<Record>::parse(&reply.body) else {
+            return unclear("not kie's JSON");
+        };
+        match envelope.code {
+            Some(200) => {}
+            None if reply.status.is_success() => {}
+            // The same code that refuses a prompt also says that an enlarged clip is not ready yet.
+            Some(400) if envelope.said().contains("processing") => {
+                return Progress::Running { percent: None };
+            }
+            Some(400 | 451) => return failed(INVALID, envelope.said(), reply),
+            Some(501) => return failed(FAILED, envelope.said(), reply),
+            _ => return unclear("not a word on the task"),
+        }
+        let Some(record) = &envelope.data else {
+            return unclear("no record of the task");
+        };
+        match record.flag() {
+            Some(0) => Progress::Running { percent: None },
+            Some(1) => finished(record).unwrap_or_else(|| unclear("finished without a usable URL")),
+            Some(2 | 3) => {
+                let refusal = if matches!(record.error_code, Some(400 | 451)) { INVALID } else { FAILED };
+                let said =
+                    if record.error_message.is_empty() { envelope.said() } else { &record.error_message };
+                failed(refusal, said, reply)
+            }
+            _ => unclear("unknown successFlag"),
+        }
+    }
+}
+
+/// What a body code other than 200 proves; a code that is not in kie's list proves nothing beyond the HTTP status.
+fn refusal(code: i64, said: &str, reply: &Reply) -> Option<Refusal> {
+    match code {
+        422 if said.to_ascii_lowercase().contains("model") => Some(UNSERVED),
+        400 | 404 | 422 | 451 => Some(INVALID),
+        401 => Some(AUTH),
+        402 => Some(QUOTA),
+        429 => Some(BUSY),
+        455 => Some(CLOSED),
+        505 => Some(UNSERVED),
+        500 | 501 => None,
+        _ => Refusal::by_status(reply.status),
+    }
+}
+
+fn failed(refusal: Refusal, said: &str, reply: &Reply) -> Progress {
+    Progress::Failed(refusal.or_policy(said).failure_in(reply, said))
+}
+
+/// `None` if there are URLs and none is usable. No URL at all means that kie has not written them down yet.
+fn finished(record: &Record) -> Option<Progress> {
+    let urls = record.urls();
+    if urls.is_empty() {
+        return Some(Progress::Running { percent: None });
+    }
+    let sources = web::sources(urls.iter().map(String::as_str), MediaKind::Video);
+    (!sources.is_empty()).then_some(Progress::Finished { sources })
+}
+
+/// The images in kie's order, first frame before last, and what they are for.
+fn images(
+    request: &GenerationRequest,
+    context: &SubmitContext<'_>,
+) -> Result<(GenerationType, Vec<String>), Unsupported> {
+    let of = |role| web::input_urls(request, role, context.base_url);
+    let (mut first, last, references) = (of(Role::FirstFrame), of(Role::LastFrame), of(Role::Reference));
+    if !of(Role::Video).is_empty() {
+        return Err(unsupported("videos", "kie's Veo takes no videos"));
+    }
+    match (first.len(), last.len(), references.len()) {
+        (0, 0, 0) => Ok((GenerationType::Text, Vec::new())),
+        (1, 0 | 1, 0) => {
+            first.extend(last);
+            Ok((GenerationType::Frames, first))
+        }
+        (0, 0, 1..) if context.upstream_model == WITHOUT_REFERENCES => {
+            Err(unsupported("images", "kie's veo3 takes no reference images, veo3_fast and veo3_lite do"))
+        }
+        (0, 0, ..=REFERENCES_MAX) => Ok((GenerationType::References, references)),
+        (0, 0, count) => {
+            Err(unsupported("images", format!("{count} reference images, kie takes {REFERENCES_MAX}")))
+        }
+        _ => Err(unsupported("images", "kie takes one first frame and one last frame, or references alone")),
+    }
+}
+
+/// kie's default is 16:9; with images it can look at these instead.
+fn aspect_ratio(output: &OutputSpec, images: GenerationType) -> Result<Option<&str>, Unsupported> {
+    match output.aspect_ratio.as_deref() {
+        Some(ratio @ ("16:9" | "9:16")) => Ok(Some(ratio)),
+        Some(ratio) if ratio.eq_ignore_ascii_case("auto") => Ok(Some("Auto")),
+        Some(ratio) => Err(unsupported("aspect_ratio", format!("{ratio}: kie makes 16:9 and 9:16"))),
+        None if images == GenerationType::Text => Ok(None),
+        None => Ok(Some("Auto")),
+    }
+}
+
+/// The public names that end in `-4k` stand for the same models with larger output.
+fn resolution(request: &GenerationRequest) -> Result<Option<&str>, Unsupported> {
+    if request.model.ends_with("-4k") {
+        return Ok(Some("4k"));
+    }
+    match request.output.resolution.as_deref() {
+        Some(resolution @ ("720p" | "1080p" | "4k")) => Ok(Some(resolution)),
+        Some(resolution) => {
+            Err(unsupported("resolution", format!("{resolution}: kie makes 720p, 1080p and 4k")))
+        }
+        None if request.output.upsample == Some(true) => Ok(Some("1080p")),
+        None => Ok(None),
+    }
+}
+
+fn unsupported(field: &'static str, reason: impl Into<String>) -> Unsupported {
+    Unsupported { field, reason: reason.into() }
+}

@@ -1,0 +1,13 @@
+//! The `/v2/{scope}/generations` contract, both ways: clients speak it to us, and other hosts of it are upstreams.
+//!
+//! There is no specification but what a family of hosts documents in fragments and what its clients do. Strict is
+//! what we send, because clients compare words; lenient is what we take, because they send all sorts of things.
+
+mod dialect;
+mod progress;
+mod provider;
+mod wire;
+
+/// The API; a dialect and a provider.
+#[derive(Debug)]
+pub struct V2;

@@ -1,0 +1,151 @@
+//! The contract's JSON as it is on the wire, for both faces.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::lenient;
+
+/// The registry name of the API, and of its vendor fields.
+pub(super) const NAME: &str = "v2";
+
+/// The body of `POST /v2/{scope}/generations`, as we send it. What clients send us instead is read field by field in
+/// the dialect, because it has more spellings than a struct can hold.
+#[derive(Debug, Serialize)]
+pub(super) struct Generation<'a> {
+    pub(super) prompt: &'a str,
+    pub(super) model: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) images: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) videos: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) aspect_ratio: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) resolution: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) size: Option<&'a str>,
+    /// Seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) duration: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) seed: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) watermark: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) enhance_prompt: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) enable_upsample: Option<bool>,
+    /// Fields of the contract that have no meaning outside it; none has a name that stands above.
+    #[serde(flatten)]
+    pub(super) vendor: Option<&'a Map<String, Value>>,
+}
+
+/// The reply to a submission. Some hosts say `id`; we never do.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Created {
+    #[serde(deserialize_with = "lenient::text")]
+    pub(super) task_id: String,
+    #[serde(deserialize_with = "lenient::text", skip_serializing)]
+    pub(super) id: String,
+}
+
+/// The four words of `status` that clients compare with; hosts have more.
+pub(super) mod status {
+    pub(in super::super) const NOT_START: &str = "NOT_START";
+    pub(in super::super) const IN_PROGRESS: &str = "IN_PROGRESS";
+    pub(in super::super) const SUCCESS: &str = "SUCCESS";
+    pub(in super::super) const FAILURE: &str = "FAILURE";
+}
+
+/// The reply to a poll.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct TaskReply {
+    #[serde(deserialize_with = "lenient::text")]
+    pub(super) task_id: String,
+    #[serde(deserialize_with = "lenient::text")]
+    pub(super) platform: String,
+    #[serde(deserialize_with = "lenient::text")]
+    pub(super) action: String,
+    #[serde(deserialize_with = "lenient::text")]
+    pub(super) status: String,
+    #[serde(deserialize_with = "lenient::text")]
+    pub(super) fail_reason: String,
+    /// The same as `fail_reason`, for clients that look here.
+    #[serde(deserialize_with = "lenient::text", skip_serializing_if = "String::is_empty")]
+    pub(super) message: String,
+    /// Unix seconds, 0 when unknown; so are the next two.
+    #[serde(deserialize_with = "lenient::whole_or_zero")]
+    pub(super) submit_time: i64,
+    #[serde(deserialize_with = "lenient::whole_or_zero")]
+    pub(super) start_time: i64,
+    #[serde(deserialize_with = "lenient::whole_or_zero")]
+    pub(super) finish_time: i64,
+    /// `42%`: always text, because clients cut the `%` off.
+    #[serde(deserialize_with = "lenient::text")]
+    pub(super) progress: String,
+    /// Null before success and at failure: clients look for errors and URLs in here.
+    #[serde(deserialize_with = "lenient::nested")]
+    pub(super) data: Option<Data>,
+    #[serde(deserialize_with = "lenient::text")]
+    pub(super) search_item: String,
+}
+
+/// `data` of a finished task.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Data {
+    #[serde(deserialize_with = "lenient::text")]
+    pub(super) output: String,
+    #[serde(deserialize_with = "lenient::texts")]
+    pub(super) outputs: Vec<String>,
+}
+
+/// An error: one half of the clients reads the outer fields, the other half `error`.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct ErrorReply {
+    #[serde(deserialize_with = "lenient::text")]
+    pub(super) code: String,
+    #[serde(deserialize_with = "lenient::text")]
+    pub(super) message: String,
+    #[serde(skip_deserializing)]
+    pub(super) data: (),
+    #[serde(deserialize_with = "lenient::nested")]
+    pub(super) error: Option<ErrorDetail>,
+}
+
+/// The inner half of an error.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct ErrorDetail {
+    #[serde(deserialize_with = "lenient::text")]
+    pub(super) message: String,
+    #[serde(deserialize_with = "lenient::text")]
+    pub(super) r#type: String,
+    #[serde(deserialize_with = "lenient::text")]
+    pub(super) code: String,
+    /// The request field at fault.
+    #[serde(deserialize_with = "lenient::text", skip_serializing_if = "String::is_empty")]
+    pub(super) param: String,
+}
+
+/// The reply to `GET /v1/models`.
+#[derive(Debug, Serialize)]
+pub(super) struct ModelList<'a> {
+    pub(super) object: &'static str,
+    pub(super) data: Vec<ModelEntry<'a>>,
+}
+
+/// One model of the list.
+#[derive(Debug, Serialize)]
+pub(super) struct ModelEntry<'a> {
+    pub(super) id: &'a str,
+    pub(super) object: &'static str,
+    /// Unix seconds; always 0, since a name has no birthday.
+    pub(super) created: i64,
+    pub(super) owned_by: &'static str,
+    /// What it makes: `videos`.
+    pub(super) scopes: Vec<&'static str>,
+}
