@@ -1,1 +1,98 @@
-//! (under construction)
+//! The configuration: one YAML file, read strictly, checked whole, turned into a [`Config`].
+//!
+//! Every problem of a file is reported at once, each with its place. The way of a file through the modules: `tree` keeps
+//! each value with its place, `decode` fits the tree into the form of `file` and cuts out what does not fit, `resolve`
+//! checks what only the whole can tell and fetches secrets.
+
+mod decode;
+mod environment;
+mod file;
+mod findings;
+mod near;
+mod problem;
+mod reference;
+mod resolve;
+mod sections;
+mod settings;
+mod text;
+mod tree;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use findings::Findings;
+
+pub use environment::{Environment, ProcessEnvironment};
+pub use problem::{Place, Problem, Problems};
+pub use reference::{generated_files, reference, schema};
+pub use sections::{
+    DefaultModels, Limits, Log, LogFormat, LogLevel, Sandbox, Server, Store, Tasks, Tls, sandbox_account,
+};
+pub use settings::{ClientKey, Config, Hop, Route};
+
+/// The largest file that is read, in bytes.
+pub const FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// What the rest of the program knows, so that a file cannot name what does not exist.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Known<'a> {
+    /// The registry names of the providers.
+    pub providers: &'a [&'a str],
+    /// The public names of the built-in models.
+    pub models: &'a [&'a str],
+}
+
+/// Reads and checks the file at `path`, with secrets from the process's environment and from files.
+///
+/// # Errors
+/// Every problem of the file; a file that cannot be read, or is larger than [`FILE_BYTES_MAX`], is one problem.
+pub fn load(path: &Path, known: &Known<'_>) -> Result<Config, Problems> {
+    let name = path.display().to_string();
+    match read(path) {
+        Ok(text) => parse(&text, &name, known),
+        Err(message) => Err(Problems::single(&name, message)),
+    }
+}
+
+/// Checks `text`; `name` is what problems call the file.
+///
+/// # Errors
+/// Every problem of the text.
+pub fn parse(text: &str, name: &str, known: &Known<'_>) -> Result<Config, Problems> {
+    parse_in(text, name, known, &ProcessEnvironment)
+}
+
+/// As [`parse`], with secrets from `environment`.
+///
+/// # Errors
+/// Every problem of the text.
+pub fn parse_in(
+    text: &str,
+    name: &str,
+    known: &Known<'_>,
+    environment: &dyn Environment,
+) -> Result<Config, Problems> {
+    let mut problems = Problems::new(name);
+    let Some(mut root) = tree::parse(text, &mut problems) else {
+        return Err(problems.sorted());
+    };
+    let places = root.places();
+    let Some((file, broken)) = decode::decode(&mut root, &mut problems) else {
+        return Err(problems.sorted());
+    };
+    let mut findings = Findings::new(&places, broken, &mut problems);
+    let config = resolve::resolve(file, known, environment, &mut findings);
+    if problems.is_empty() { Ok(config) } else { Err(problems.sorted()) }
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes))
+        .map_err(|error| format!("cannot be read: {error}"))?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(format!("is larger than {FILE_BYTES_MAX} bytes"));
+    }
+    String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())
+}

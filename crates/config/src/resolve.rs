@@ -1,0 +1,51 @@
+//! From the file to the checked configuration: what only the whole can tell, and the secrets.
+
+mod accounts;
+mod bounds;
+mod keys;
+mod models;
+mod routes;
+
+use crate::Known;
+use crate::environment::Environment;
+use crate::file::File;
+use crate::findings::Findings;
+use crate::settings::Config;
+
+/// Checks `file` and turns it into a configuration, which is only to be used if nothing was found.
+pub(crate) fn resolve(
+    mut file: File,
+    known: &Known<'_>,
+    environment: &dyn Environment,
+    findings: &mut Findings<'_>,
+) -> Config {
+    bounds::check(&mut file, environment, findings);
+    let models = models::resolve(&file.models, known, findings);
+    models::check_defaults(&file.default_models, &models, known, findings);
+    let accounts = accounts::resolve(&file.accounts, known, environment, findings);
+    let routes = routes::resolve(&file, known, findings);
+    let keys = keys::resolve(&file, environment, findings);
+    Config {
+        server: file.server,
+        data_dir: file.data_dir,
+        store: file.store,
+        tasks: file.tasks,
+        limits: file.limits,
+        keys,
+        default_models: file.default_models,
+        models,
+        accounts,
+        routes,
+        log: file.log,
+        sandbox: file.sandbox,
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let places = std::collections::HashMap::new();
+        let mut problems = crate::Problems::new("");
+        let mut findings = Findings::new(&places, Vec::new(), &mut problems);
+        resolve(File::default(), &Known::default(), &crate::ProcessEnvironment, &mut findings)
+    }
+}

@@ -1,0 +1,144 @@
+//! The plain sections: no bound is zero, no bound contradicts another, addresses and files are there.
+
+use std::path::Path;
+
+use url::Url;
+
+use crate::environment::Environment;
+use crate::file::File;
+use crate::findings::Findings;
+use crate::sections::{Limits, Server, Store, Tasks, Tls};
+
+/// Checks the plain sections and brings URLs into their plain form.
+pub(super) fn check(file: &mut File, environment: &dyn Environment, findings: &mut Findings<'_>) {
+    server(&mut file.server, findings);
+    if let Some(tls) = &file.server.tls {
+        check_tls(tls, environment, findings);
+    }
+    store(&file.store, findings);
+    tasks(&file.tasks, findings);
+    limits(&file.limits, findings);
+    if file.data_dir.as_os_str().is_empty() {
+        findings.add("data_dir", "must not be empty");
+    }
+}
+
+fn server(server: &mut Server, findings: &mut Findings<'_>) {
+    findings.positive("server.connections_max", server.connections_max == 0);
+    findings.positive("server.requests_in_flight_max", server.requests_in_flight_max == 0);
+    findings.positive("server.first_byte_timeout", server.first_byte_timeout.is_zero());
+    findings.positive("server.header_timeout", server.header_timeout.is_zero());
+    findings.positive("server.body_timeout", server.body_timeout.is_zero());
+    findings.positive("server.request_timeout", server.request_timeout.is_zero());
+    findings.positive("server.idle_timeout", server.idle_timeout.is_zero());
+    findings.positive("server.body_bytes_max", server.body_bytes_max == 0);
+    if server.body_bytes_max > server.buffered_bytes_max {
+        let text = "must not be less than body_bytes_max, or the largest body could never be taken";
+        findings.add("server.buffered_bytes_max", text);
+    }
+    if server.body_timeout > server.request_timeout {
+        findings.add("server.body_timeout", "must not be longer than request_timeout");
+    }
+    if server.listen == server.admin_listen && server.listen.port() != 0 {
+        findings.add("server.admin_listen", "must not be the same as listen");
+    }
+    if let Some(text) = &mut server.public_url {
+        match base_url(text) {
+            Ok(url) => *text = url,
+            Err(message) => findings.add("server.public_url", message),
+        }
+    }
+    for (index, origin) in server.cors_origins.iter().enumerate() {
+        if origin != "*" && !is_origin(origin) {
+            findings.add(
+                &format!("server.cors_origins[{index}]"),
+                "must be \"*\" or an origin such as https://example.com",
+            );
+        }
+    }
+}
+
+fn check_tls(tls: &Tls, environment: &dyn Environment, findings: &mut Findings<'_>) {
+    let mut check = |path: &str, file: &Path| {
+        if file.as_os_str().is_empty() {
+            findings.add(path, "is required");
+        } else if let Err(error) = environment.file(file) {
+            findings.add(path, format!("{} cannot be read: {error}", file.display()));
+        }
+    };
+    check("server.tls.cert_file", &tls.cert_file);
+    check("server.tls.key_file", &tls.key_file);
+}
+
+fn store(store: &Store, findings: &mut Findings<'_>) {
+    findings.positive("store.queue_max", store.queue_max == 0);
+    findings.positive("store.batch_max", store.batch_max == 0);
+    findings.positive("store.wal_bytes_max", store.wal_bytes_max == 0);
+}
+
+fn tasks(tasks: &Tasks, findings: &mut Findings<'_>) {
+    findings.positive("tasks.workers_max", tasks.workers_max == 0);
+    findings.positive("tasks.task_deadline", tasks.task_deadline.is_zero());
+    findings.positive("tasks.submit_timeout", tasks.submit_timeout.is_zero());
+    findings.positive("tasks.poll_timeout", tasks.poll_timeout.is_zero());
+    findings.positive("tasks.result_timeout", tasks.result_timeout.is_zero());
+    findings.positive("tasks.reply_bytes_max", tasks.reply_bytes_max == 0);
+    findings.positive("tasks.result_bytes_max", tasks.result_bytes_max == 0);
+    findings.positive("tasks.attempts_max", tasks.attempts_max == 0);
+    if tasks.lease <= tasks.submit_timeout {
+        let text =
+            "must be longer than submit_timeout, or a second worker would take over a submit under way";
+        findings.add("tasks.lease", text);
+    }
+    if tasks.unknown_hold > tasks.task_deadline {
+        findings.add("tasks.unknown_hold", "must not be longer than task_deadline");
+    }
+}
+
+fn limits(limits: &Limits, findings: &mut Findings<'_>) {
+    findings.positive("limits.requests_per_minute", limits.requests_per_minute == 0);
+    findings.positive("limits.concurrent_tasks", limits.concurrent_tasks == 0);
+    findings.positive("limits.tracked_keys_max", limits.tracked_keys_max == 0);
+}
+
+/// An `http` or `https` URL that paths can be appended to: no user, query or fragment, no slash at the end.
+pub(super) fn base_url(text: &str) -> Result<String, &'static str> {
+    let url = Url::parse(text).map_err(|_| "must be a URL such as https://api.example.com")?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        return Err("must begin with http:// or https://");
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("must not hold a user or a password");
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("must not hold a query or a fragment");
+    }
+    Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+fn is_origin(text: &str) -> bool {
+    Url::parse(text).is_ok_and(|url| url.origin().ascii_serialization() == text && url.has_host())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_url_has_nothing_that_a_path_cannot_follow() {
+        assert_eq!(base_url("https://a.example/v1/"), Ok("https://a.example/v1".into()));
+        for wrong in
+            ["", "a.example", "ftp://a.example", "https://u:p@a.example", "https://a.example?x=1", "https://"]
+        {
+            assert!(base_url(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_origin_has_no_path() {
+        assert!(is_origin("https://a.example"));
+        assert!(is_origin("http://localhost:3000"));
+        assert!(!is_origin("https://a.example/"));
+        assert!(!is_origin("a.example"));
+    }
+}

@@ -1,0 +1,313 @@
+//! The sections that mean what they say: the same in the file and in the checked configuration. Each bound of the
+//! program has its name and its default here; the doc lines are the reference documentation.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::text::{self, DurationText, SizeText};
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// How clients reach the gateway, and how much they may ask of it at once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Server {
+    /// The address for clients.
+    #[serde(deserialize_with = "text::address")]
+    #[schemars(with = "String")]
+    pub listen: SocketAddr,
+    /// The address for the operator: /metrics, /livez, /readyz. Never give it to clients.
+    #[serde(deserialize_with = "text::address")]
+    #[schemars(with = "String")]
+    pub admin_listen: SocketAddr,
+    /// Where clients and upstreams reach this gateway from outside; links to results begin with it.
+    /// Without it the Host of each request is taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["https://media.example.com"]))]
+    pub public_url: Option<String>,
+    /// A certificate, to speak HTTPS. Without it the gateway speaks plain HTTP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
+    /// Connections at one time; more wait to be accepted.
+    #[schemars(range(min = 1))]
+    pub connections_max: usize,
+    /// From the opening of a connection to its first byte, and to the end of the TLS handshake.
+    #[serde(with = "text::duration")]
+    #[schemars(with = "DurationText")]
+    pub first_byte_timeout: Duration,
+    /// For all headers of a request.
+    #[serde(with = "text::duration")]
+    #[schemars(with = "DurationText")]
+    pub header_timeout: Duration,
+    /// For the whole body of a request.
+    #[serde(with = "text::duration")]
+    #[schemars(with = "DurationText")]
+    pub body_timeout: Duration,
+    /// For a request from its headers to its answer.
+    #[serde(with = "text::duration")]
+    #[schemars(with = "DurationText")]
+    pub request_timeout: Duration,
+    /// A connection without a request is closed after this long.
+    #[serde(with = "text::duration")]
+    #[schemars(with = "DurationText")]
+    pub idle_timeout: Duration,
+    /// The largest body of one request.
+    #[serde(with = "text::size")]
+    #[schemars(with = "SizeText")]
+    pub body_bytes_max: u64,
+    /// Bodies of all requests together that are held in memory; requests beyond it are refused.
+    #[serde(with = "text::size")]
+    #[schemars(with = "SizeText")]
+    pub buffered_bytes_max: u64,
+    /// Requests at one time; more are refused.
+    #[schemars(range(min = 1))]
+    pub requests_in_flight_max: usize,
+    /// For requests in flight to end after a stop was asked for.
+    #[serde(with = "text::duration")]
+    #[schemars(with = "DurationText")]
+    pub drain_timeout: Duration,
+    /// Origins whose pages may call the gateway from a browser; "*" stands for all.
+    pub cors_origins: Vec<String>,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            admin_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9090)),
+            public_url: None,
+            tls: None,
+            connections_max: 10_000,
+            first_byte_timeout: Duration::from_secs(10),
+            header_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(60),
+            request_timeout: Duration::from_secs(75),
+            idle_timeout: Duration::from_secs(75),
+            body_bytes_max: 64 * MIB,
+            buffered_bytes_max: 512 * MIB,
+            requests_in_flight_max: 4096,
+            drain_timeout: Duration::from_secs(30),
+            cors_origins: vec!["*".to_owned()],
+        }
+    }
+}
+
+/// A certificate and its key, both PEM. Relative paths start at the working directory.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["cert_file", "key_file"]))]
+pub struct Tls {
+    /// The certificate, followed by those that lead to its root.
+    #[serde(skip_serializing_if = "is_empty")]
+    #[schemars(extend("examples" = ["/etc/filmgate/tls/tls.crt"]))]
+    pub cert_file: PathBuf,
+    /// The private key.
+    #[serde(skip_serializing_if = "is_empty")]
+    #[schemars(extend("examples" = ["/etc/filmgate/tls/tls.key"]))]
+    pub key_file: PathBuf,
+}
+
+fn is_empty(path: &Path) -> bool {
+    path.as_os_str().is_empty()
+}
+
+/// The embedded store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Store {
+    /// Writes that may wait for the writer; more are refused.
+    #[schemars(range(min = 1))]
+    pub queue_max: usize,
+    /// Waiting writes that share one transaction and one fsync.
+    #[schemars(range(min = 1))]
+    pub batch_max: usize,
+    /// The write-ahead log is folded into the database when it has grown to this.
+    #[serde(with = "text::size")]
+    #[schemars(with = "SizeText")]
+    pub wal_bytes_max: u64,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self { queue_max: 10_000, batch_max: 512, wal_bytes_max: 64 * MIB }
+    }
+}
+
+/// The life of a task after it was accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tasks {
+    /// Steps (a submit, a poll, the fetching of a result) at one time.
+    #[schemars(range(min = 1))]
+    pub workers_max: usize,
+    /// Another worker takes over a step whose worker has been silent for this long. Must be longer than submit_timeout.
+    #[serde(with = "text::duration")]
+    #[schemars(with = "DurationText")]
+    pub lease: Duration,
+    /// From acceptance; a task that has not ended by then expires.
+    #[serde(with = "text::duration")]
+    #[schemars(with = "DurationText")]
+    pub task_deadline: Duration,
+    /// How long a task is held of which it is not known whether the provider accepted it. It is never submitted again.
+    #[serde(with = "text::duration")]
+    #[schemars(with = "DurationText")]
+    pub unknown_hold: Duration,
+    /// For a provider to answer a submit.
+    #[serde(with = "text::duration")]
+    #[schemars(with = "DurationText")]
+    pub submit_timeout: Duration,
+    /// For a provider to answer a poll.
+    #[serde(with = "text::duration")]
+    #[schemars(with = "DurationText")]
+    pub poll_timeout: Duration,
+    /// For one try to fetch a result.
+    #[serde(with = "text::duration")]
+    #[schemars(with = "DurationText")]
+    pub result_timeout: Duration,
+    /// How long fetching a result is tried before clients are given the provider's own URL.
+    #[serde(with = "text::duration")]
+    #[schemars(with = "DurationText")]
+    pub result_retry_for: Duration,
+    /// The largest answer of a provider.
+    #[serde(with = "text::size")]
+    #[schemars(with = "SizeText")]
+    pub reply_bytes_max: u64,
+    /// The largest result.
+    #[serde(with = "text::size")]
+    #[schemars(with = "SizeText")]
+    pub result_bytes_max: u64,
+    /// Submits of one task, counted over all accounts. Only a definite refusal leads to another.
+    #[schemars(range(min = 1))]
+    pub attempts_max: u32,
+}
+
+impl Default for Tasks {
+    fn default() -> Self {
+        Self {
+            workers_max: 256,
+            lease: MINUTE * 3 / 2,
+            task_deadline: HOUR * 24,
+            unknown_hold: MINUTE * 30,
+            submit_timeout: MINUTE,
+            poll_timeout: MINUTE / 2,
+            result_timeout: MINUTE * 10,
+            result_retry_for: HOUR,
+            reply_bytes_max: 4096 * KIB,
+            result_bytes_max: 2 * GIB,
+            attempts_max: 4,
+        }
+    }
+}
+
+/// What one client key may do, unless the key says otherwise.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Requests a minute; more are answered with 429.
+    #[schemars(range(min = 1))]
+    pub requests_per_minute: u32,
+    /// Tasks at one time, from accepted to ended; more are answered with 429.
+    #[schemars(range(min = 1))]
+    pub concurrent_tasks: u32,
+    /// Keys whose rate is remembered at one time.
+    #[schemars(range(min = 1))]
+    pub tracked_keys_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { requests_per_minute: 10_000, concurrent_tasks: 1000, tracked_keys_max: 100_000 }
+    }
+}
+
+/// The model of a request that names none.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct DefaultModels {
+    /// For videos.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["veo3.1-fast"]))]
+    pub videos: Option<String>,
+    /// For images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["studio-image"]))]
+    pub images: Option<String>,
+    /// For audio.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["studio-audio"]))]
+    pub audio: Option<String>,
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// Text for people, or one JSON object a line for machines.
+    pub format: LogFormat,
+    /// The least important level that is logged.
+    pub level: LogLevel,
+}
+
+/// The form of log lines.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// The levels, most important first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum LogLevel {
+    /// What needs somebody.
+    Error,
+    /// What may need somebody.
+    Warn,
+    /// What happens.
+    #[default]
+    Info,
+    /// Why it happens.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl LogLevel {
+    /// As it stands in the file, and in the directives of log filters.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+/// Upstreams that do not exist, for trying out: they render small real media and cost nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sandbox {
+    /// Start the sandbox inside this process. Adds one account for each provider, called sandbox-PROVIDER, to route to.
+    pub embed: bool,
+}
+
+/// The name of the account that the embedded sandbox adds for `provider`.
+pub fn sandbox_account(provider: &str) -> String {
+    format!("sandbox-{provider}")
+}

@@ -1,0 +1,52 @@
+//! What config files are loaded with in tests: names that exist, and an environment that is data.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use config::{Environment, Known};
+
+/// Some of the real providers and models.
+pub(crate) const KNOWN: Known<'static> = Known {
+    providers: &["kie", "v2"],
+    models: &["veo3", "veo3-fast", "veo3.1", "veo3.1-fast", "veo3.1-pro", "studio-audio"],
+};
+
+/// Variables and files that exist; with `anything`, the others exist too.
+#[derive(Default)]
+pub(crate) struct World {
+    pub(crate) variables: HashMap<&'static str, &'static str>,
+    pub(crate) anything: bool,
+}
+
+impl Environment for World {
+    fn variable(&self, name: &str) -> Option<String> {
+        let made_up = || self.anything.then(|| format!("the-value-of-{name}-0123456789"));
+        self.variables.get(name).map(|value| (*value).to_owned()).or_else(made_up)
+    }
+
+    fn file(&self, path: &Path) -> Result<String, String> {
+        if self.anything {
+            Ok(format!("the-text-of-{}", path.display()))
+        } else {
+            Err("no such file".to_owned())
+        }
+    }
+}
+
+/// All files below `folder` (from the package's directory) that end in `.yaml`, in order.
+pub(crate) fn yaml_files(folder: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder of config files") {
+            let path = entry.expect("an entry of that folder").path();
+            match path.extension() {
+                _ if path.is_dir() => folders.push(path),
+                Some(extension) if extension == "yaml" => found.push(path),
+                _ => {}
+            }
+        }
+    }
+    found.sort();
+    found
+}
