@@ -1,2 +1,42 @@
-//! (under construction)
-fn main() {}
+//! The binary: the command line and the wiring of the crates. No logic of the gateway lives here.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints")]
+
+mod check;
+mod cli;
+mod embedded;
+mod generate;
+mod keys;
+mod sandbox_command;
+mod serve;
+mod source;
+mod wiring;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let result = match runtime {
+        Ok(runtime) => runtime.block_on(run(cli)),
+        Err(error) => Err(error.into()),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("filmgate: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    match cli.command.unwrap_or_default() {
+        Command::Serve(options) => serve::run(&options).await,
+        Command::Generate(options) => generate::run(options).await,
+        Command::Check(options) => check::run(&options),
+        Command::Keys(options) => keys::run(options).await,
+        Command::Sandbox(options) => sandbox_command::run(options).await,
+        Command::Schema => check::schema(),
+    }
+}

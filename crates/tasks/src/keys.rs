@@ -101,6 +101,11 @@ impl Keyring {
         Ok((secret, record))
     }
 
+    /// Whether the config or the environment declares a key.
+    pub fn declares_any(&self) -> bool {
+        !self.declared.is_empty()
+    }
+
     /// All keys of the store, oldest first.
     pub async fn list(&self) -> Result<Vec<KeyRecord>, StoreError> {
         self.store.keys().await

@@ -1,0 +1,31 @@
+//! `filmgate check` and `filmgate schema`.
+
+use std::process::ExitCode;
+
+use crate::cli::ConfigOptions;
+use crate::source;
+
+/// Prints every problem of the config, each with its place; fails if there is any.
+pub(crate) fn run(options: &ConfigOptions) -> anyhow::Result<ExitCode> {
+    let Some(path) = &options.config else {
+        println!("no config file given: the embedded defaults are in order");
+        return Ok(ExitCode::SUCCESS);
+    };
+    match source::load(path) {
+        Ok(config) => {
+            let (accounts, routes) = (config.accounts.len(), config.routes.len());
+            println!("{}: in order ({accounts} accounts, {routes} routes)", path.display());
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(problems) => {
+            println!("{problems}");
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// Prints the JSON Schema of the config file.
+pub(crate) fn schema() -> anyhow::Result<ExitCode> {
+    println!("{}", serde_json::to_string_pretty(&config::schema())?);
+    Ok(ExitCode::SUCCESS)
+}

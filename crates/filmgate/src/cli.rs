@@ -1,0 +1,169 @@
+//! The command line, as it is written.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+/// A self-hosted gateway for generative media: one API for videos, images and audio in front of many providers.
+#[derive(Debug, Parser)]
+#[command(version, about, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Runs the gateway (also what runs without a command).
+    Serve(ServeOptions),
+    /// Makes one clip, picture or sound and saves it.
+    Generate(GenerateOptions),
+    /// Reports every problem of a config file.
+    Check(ConfigOptions),
+    /// Makes, lists and revokes client keys.
+    Keys(KeysOptions),
+    /// Runs upstreams that do not exist, for trying out and for tests.
+    Sandbox(SandboxOptions),
+    /// Prints the JSON Schema of the config file.
+    Schema,
+}
+
+impl Default for Command {
+    fn default() -> Self {
+        Self::Serve(ServeOptions::default())
+    }
+}
+
+/// Where the configuration comes from.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct ConfigOptions {
+    /// The config file. Without one, embedded defaults are used and the sandbox is the upstream of every model.
+    #[arg(long, value_name = "FILE", env = "FILMGATE_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+/// Where the data is.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct DataOptions {
+    #[command(flatten)]
+    pub(crate) config: ConfigOptions,
+    /// The directory of tasks, keys and results, in place of the config's.
+    #[arg(long, value_name = "DIR", env = "FILMGATE_DATA")]
+    pub(crate) data: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct ServeOptions {
+    #[command(flatten)]
+    pub(crate) data: DataOptions,
+    /// The address for clients, in place of the config's.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// The address for the operator, in place of the config's.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) admin_listen: Option<SocketAddr>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GenerateOptions {
+    /// What to make.
+    pub(crate) prompt: String,
+    /// The model; the scope's default if absent.
+    #[arg(long)]
+    pub(crate) model: Option<String>,
+    /// The kind of result.
+    #[arg(long, default_value = "videos", value_parser = ["videos", "images", "audio"])]
+    pub(crate) scope: String,
+    /// An image that goes in: a file or a URL. May be repeated.
+    #[arg(long = "image", value_name = "FILE|URL")]
+    pub(crate) images: Vec<String>,
+    /// Width to height, for instance 16:9.
+    #[arg(long, value_name = "W:H")]
+    pub(crate) aspect_ratio: Option<String>,
+    /// Where to save the result; several results get numbers.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) out: Option<PathBuf>,
+    /// The gateway. Without it: the one that serves the data directory, or one that runs just for this command.
+    #[arg(long, value_name = "BASE")]
+    pub(crate) url: Option<String>,
+    /// The client key.
+    #[arg(long, env = "FILMGATE_KEY", hide_env_values = true)]
+    pub(crate) key: Option<String>,
+    #[command(flatten)]
+    pub(crate) data: DataOptions,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeysOptions {
+    #[command(subcommand)]
+    pub(crate) action: KeysAction,
+    #[command(flatten)]
+    pub(crate) data: DataOptions,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysAction {
+    /// Makes a key and prints it; it cannot be read again.
+    Create {
+        /// Your name for it.
+        #[arg(long, default_value = "client")]
+        name: String,
+        /// Requests a minute, if other than the config's.
+        #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+        requests_per_minute: Option<u32>,
+        /// Tasks at one time, if other than the config's.
+        #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+        concurrent_tasks: Option<u32>,
+    },
+    /// Lists the keys, without the keys themselves.
+    List,
+    /// Revokes a key by the id that `list` shows.
+    Revoke {
+        /// For instance `key_0198...`.
+        id: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SandboxOptions {
+    /// Where to listen.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8090")]
+    pub(crate) listen: SocketAddr,
+    /// What goes wrong, combined by commas: latency=2s, error=0.1, 429=0.2, hang, cut, garbage, never.
+    #[arg(long, value_name = "FAULTS", env = "FILMGATE_SANDBOX_FAULT", default_value = "")]
+    pub(crate) fault: String,
+    /// Where its ledger and its media are kept.
+    #[arg(long, value_name = "DIR", default_value = "filmgate-data/sandbox")]
+    pub(crate) data: PathBuf,
+    /// The key that it demands; without one, any will do.
+    #[arg(long)]
+    pub(crate) key: Option<String>,
+    /// How long a generation takes, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = seconds)]
+    pub(crate) generation: Duration,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_not_a_number| "a number of seconds".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn no_command_serves() {
+        let cli = Cli::parse_from(["filmgate"]);
+        assert!(matches!(cli.command.unwrap_or_default(), Command::Serve(_)));
+    }
+}

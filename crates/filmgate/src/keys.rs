@@ -1,0 +1,53 @@
+//! `filmgate keys`: works on the store directly, also while a server runs.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use config::Config;
+use domain::{ClientLimits, OwnerId};
+use store::{SqliteSettings, SqliteStore};
+use tasks::{Keyring, NewKey};
+
+use crate::cli::{KeysAction, KeysOptions};
+use crate::source;
+
+pub(crate) async fn run(options: KeysOptions) -> anyhow::Result<ExitCode> {
+    let keyring = keyring(&source::data_config(&options.data)?)?;
+    match options.action {
+        KeysAction::Create { name, requests_per_minute, concurrent_tasks } => {
+            let new = NewKey { name, secret: None, requests_per_minute, concurrent_tasks };
+            let (secret, record) = keyring.create(new).await?;
+            println!("{secret}");
+            eprintln!("id {}; the key cannot be read again", record.owner);
+        }
+        KeysAction::List => list(&keyring).await?,
+        KeysAction::Revoke { id } => {
+            anyhow::ensure!(keyring.revoke(&OwnerId::new(id)).await?, "no such key, or it was revoked before");
+            println!("revoked");
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The keys of the store that `config` names; its directory is made if it is not there.
+pub(crate) fn keyring(config: &Config) -> anyhow::Result<Keyring> {
+    std::fs::create_dir_all(&config.data_dir).with_context(|| format!("making {}", config.data_dir.display()))?;
+    let store = SqliteStore::open(source::store_path(config), SqliteSettings::default())?;
+    let limits = ClientLimits {
+        requests_per_minute: config.limits.requests_per_minute,
+        concurrent_tasks: config.limits.concurrent_tasks,
+    };
+    Ok(Keyring::new(Arc::new(store), [], limits))
+}
+
+async fn list(keyring: &Keyring) -> anyhow::Result<()> {
+    println!("{:<38}{:<20}{:>12}{:>12}  state", "id", "name", "requests/min", "tasks");
+    for key in keyring.list().await? {
+        let number = |limit: Option<u32>| limit.map_or_else(|| "default".to_owned(), |limit| limit.to_string());
+        let state = if key.revoked_at.is_some() { "revoked" } else { "live" };
+        let (requests, tasks) = (number(key.requests_per_minute), number(key.concurrent_tasks));
+        println!("{:<38}{:<20}{requests:>12}{tasks:>12}  {state}", key.owner.as_str(), key.name);
+    }
+    Ok(())
+}

@@ -1,0 +1,226 @@
+//! Puts the crates together: from a checked configuration to a running gateway.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use config::{Config, Hop};
+use domain::{Account, ClientLimits, Scope};
+use limits::RateLimits;
+use prometheus::Registry;
+use routing::{Candidate, Catalogue, Route, Router};
+use sandbox::Sandbox;
+use store::{SqliteSettings, SqliteStore, TaskStore};
+use tasks::{AssetStorage, DeclaredKey, Keyring, Parts, Shared, TaskService, Worker};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use upstream::Upstream;
+
+use crate::{embedded, source};
+
+/// Part of the request timeout; dialling an upstream takes no longer.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Idle connections kept for each upstream host.
+const IDLE_PER_HOST_MAX: usize = 32;
+/// The name of the declared key that comes from the environment.
+const ENVIRONMENT_KEY: &str = "environment";
+
+/// A gateway that serves.
+pub(crate) struct Running {
+    /// Where clients reach it, without a trailing slash.
+    pub(crate) url: String,
+    /// Where the operator reaches it.
+    pub(crate) admin: SocketAddr,
+    /// The client keys.
+    pub(crate) keyring: Keyring,
+    stop: watch::Sender<bool>,
+    serving: Vec<JoinHandle<()>>,
+    worker: JoinHandle<()>,
+    worker_grace: Duration,
+    sandbox: Option<Sandbox>,
+}
+
+impl Running {
+    /// Starts everything; when this returns, requests are answered.
+    pub(crate) async fn start(config: &Config) -> anyhow::Result<Self> {
+        let data = &config.data_dir;
+        std::fs::create_dir_all(data).with_context(|| format!("making {}", data.display()))?;
+        let store = SqliteStore::open_exclusive(source::store_path(config), store_settings(config))
+            .with_context(|| format!("opening the store in {}", data.display()))?;
+        let store: Arc<dyn TaskStore> = Arc::new(store);
+        let sandbox = if config.sandbox.embed { Some(embedded::start(config).await?) } else { None };
+        let public = listen(config.server.listen).await?;
+        let admin = listen(config.server.admin_listen).await?;
+        let (public_addr, admin_addr) = (public.local_addr()?, admin.local_addr()?);
+        let url = public_url(config, public_addr);
+
+        let registry = telemetry::registry(env!("CARGO_PKG_VERSION"))?;
+        let rates = Arc::new(RateLimits::new(config.limits.tracked_keys_max));
+        let keyring = keyring(config, Arc::clone(&store));
+        let parts = parts(config, store, sandbox.as_ref(), (Arc::clone(&rates), url.clone()))?;
+        let shared = Shared::new(parts, &registry).await?;
+        let tasks = TaskService::new(Arc::clone(&shared));
+
+        let (stop, stopped) = watch::channel(false);
+        let serving = serve(config, (public, admin), (tasks, keyring.clone(), rates), &registry, &stopped)?;
+        let worker = tokio::spawn(Worker::new(shared).run(until_true(stopped)));
+        let worker_grace = config.tasks.submit_timeout + Duration::from_secs(5);
+        Ok(Self { url, admin: admin_addr, keyring, stop, serving, worker, worker_grace, sandbox })
+    }
+
+    /// Stops: takes no more connections, lets requests and steps under way end within their bounds, then goes.
+    pub(crate) async fn stop(self) {
+        let _nobody_listens = self.stop.send(true);
+        for serving in self.serving {
+            let _crashed = serving.await;
+        }
+        // A submission under way is worth waiting for: its answer says whether money was spent.
+        if tokio::time::timeout(self.worker_grace, self.worker).await.is_err() {
+            tracing::warn!("steps were still under way at the end of the grace period; they resume at the next start");
+        }
+        if let Some(sandbox) = self.sandbox {
+            sandbox.stop().await;
+        }
+    }
+}
+
+async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("listening on {address}"))
+}
+
+async fn until_true(mut stopped: watch::Receiver<bool>) {
+    let _sender_gone = stopped.wait_for(|stopped| *stopped).await;
+}
+
+/// Where this machine reaches the gateway, unless the config knows better.
+fn public_url(config: &Config, bound: SocketAddr) -> String {
+    if let Some(url) = &config.server.public_url {
+        return url.trim_end_matches('/').to_owned();
+    }
+    let scheme = if config.server.tls.is_some() { "https" } else { "http" };
+    let host = if bound.ip().is_unspecified() { "127.0.0.1".to_owned() } else { format_host(bound) };
+    format!("{scheme}://{host}:{}", bound.port())
+}
+
+fn format_host(bound: SocketAddr) -> String {
+    match bound {
+        SocketAddr::V4(v4) => v4.ip().to_string(),
+        SocketAddr::V6(v6) => format!("[{}]", v6.ip()),
+    }
+}
+
+fn store_settings(config: &Config) -> SqliteSettings {
+    SqliteSettings {
+        writes_waiting_max: config.store.queue_max,
+        accepts_waiting_max: config.store.queue_max / 2,
+        batch_max: config.store.batch_max,
+        wal_bytes_max: config.store.wal_bytes_max,
+        ..SqliteSettings::default()
+    }
+}
+
+fn keyring(config: &Config, store: Arc<dyn TaskStore>) -> Keyring {
+    let defaults = ClientLimits {
+        requests_per_minute: config.limits.requests_per_minute,
+        concurrent_tasks: config.limits.concurrent_tasks,
+    };
+    let from_environment = std::env::var("FILMGATE_KEY").ok().filter(|key| !key.is_empty());
+    let from_environment = from_environment.map(|secret| DeclaredKey {
+        name: ENVIRONMENT_KEY.to_owned(),
+        secret,
+        limits: defaults,
+    });
+    let from_config = config.keys.iter().map(|key| DeclaredKey {
+        name: key.name.clone(),
+        secret: key.secret.expose().to_owned(),
+        limits: ClientLimits {
+            requests_per_minute: key.requests_per_minute,
+            concurrent_tasks: key.concurrent_tasks,
+        },
+    });
+    Keyring::new(store, from_environment.into_iter().chain(from_config), defaults)
+}
+
+fn parts(
+    config: &Config,
+    store: Arc<dyn TaskStore>,
+    sandbox: Option<&Sandbox>,
+    (rates, base_url): (Arc<RateLimits>, String),
+) -> anyhow::Result<Parts> {
+    let defaults = [
+        (Scope::Videos, &config.default_models.videos),
+        (Scope::Images, &config.default_models.images),
+        (Scope::Audio, &config.default_models.audio),
+    ];
+    let defaults = defaults.into_iter().filter_map(|(scope, model)| Some((scope, model.clone()?)));
+    let catalogue = Catalogue::builtin().with(config.models.clone(), defaults)?;
+    let mut accounts = config.accounts.clone();
+    if let Some(sandbox) = sandbox {
+        accounts.extend(embedded::accounts(&format!("http://{}", sandbox.addr())));
+    }
+    let routes = if config.routes.is_empty() && sandbox.is_some() {
+        embedded::routes(&catalogue)
+    } else {
+        routes(config, &accounts)?
+    };
+    let upstream = Upstream::new(upstream::Settings {
+        connect_timeout: CONNECT_TIMEOUT,
+        reply_bytes_max: usize::try_from(config.tasks.reply_bytes_max)?,
+        idle_per_host_max: IDLE_PER_HOST_MAX,
+    });
+    Ok(Parts {
+        store,
+        catalogue,
+        router: Router::new(routes),
+        accounts,
+        upstream,
+        rates,
+        assets: AssetStorage::new(config.data_dir.join("assets")),
+        settings: task_settings(config, base_url),
+    })
+}
+
+fn task_settings(config: &Config, base_url: String) -> tasks::Settings {
+    let tasks = &config.tasks;
+    tasks::Settings {
+        base_url,
+        steps_max: tasks.workers_max,
+        lease: tasks.lease,
+        task_deadline: tasks.task_deadline,
+        unknown_hold: tasks.unknown_hold,
+        collect_hold: tasks.result_retry_for,
+        submit_timeout: tasks.submit_timeout,
+        poll_timeout: tasks.poll_timeout,
+        result_timeout: tasks.result_timeout,
+        result_bytes_max: tasks.result_bytes_max,
+        attempts_max: tasks.attempts_max,
+    }
+}
+
+/// The operator's routes, with the provider's own model names where the operator gives none.
+fn routes(config: &Config, accounts: &[Account]) -> anyhow::Result<Vec<Route>> {
+    let candidate = |model: &str, hop: &Hop| {
+        let upstream_model = match &hop.upstream_model {
+            Some(upstream_model) => upstream_model.clone(),
+            None => usual_model(model, hop, accounts)?,
+        };
+        Ok(Candidate { account: hop.account.clone(), upstream_model })
+    };
+    let route = |route: &config::Route| {
+        let candidates: anyhow::Result<Vec<Candidate>> =
+            route.hops.iter().map(|hop| candidate(&route.model, hop)).collect();
+        Ok(Route { model: route.model.clone(), candidates: candidates? })
+    };
+    config.routes.iter().map(route).collect()
+}
+
+fn usual_model(model: &str, hop: &Hop, accounts: &[Account]) -> anyhow::Result<String> {
+    let account = accounts.iter().find(|account| account.name == hop.account);
+    let provider = account.and_then(|account| translation::provider(&account.provider));
+    let usual = provider.and_then(|provider| provider.upstream_model(model));
+    usual.with_context(|| {
+        format!("routes: account {} has no model of its own for {model}; give an upstream_model", hop.account)
+    })
+}
