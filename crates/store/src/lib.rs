@@ -1,7 +1,12 @@
 //! What must not be forgotten: tasks, attempts, assets, client keys.
 //!
-//! [`TaskStore`] is the seam. Its embedded back end is SQLite; [`conformance`] is the suite that each back end passes.
+//! [`TaskStore`] is the seam. Its embedded back end is [`SqliteStore`]; the module `conformance` (behind the feature
+//! of that name) is the suite that each back end passes.
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod contract;
+mod sqlite;
 
 pub use contract::*;
+pub use sqlite::{Clock, SqliteSettings, SqliteStore};

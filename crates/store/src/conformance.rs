@@ -1,0 +1,123 @@
+//! What every back end must do, written against `dyn TaskStore` alone.
+//!
+//! A back end implements [`Harness`] and stamps the suite onto it: `store::stamp_conformance!(MyHarness);` makes one test
+//! of each behaviour.
+
+pub mod advances;
+pub mod attempts;
+pub mod claims;
+pub mod creation;
+pub mod records;
+mod samples;
+pub mod survival;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::TaskStore;
+
+/// A back end under test.
+#[async_trait]
+pub trait Harness: Send {
+    /// A fresh, empty store. Its clock stands still except for [`Self::pass`].
+    async fn open() -> Self
+    where
+        Self: Sized;
+
+    /// The store.
+    fn store(&self) -> Arc<dyn TaskStore>;
+
+    /// Moves the store's clock on.
+    fn pass(&self, time: Duration);
+
+    /// Puts a store in place of the present one that has only what that one would leave if it lost its process now.
+    async fn crash(&mut self);
+}
+
+/// Makes one `#[tokio::test]` of each behaviour for the back end of that [`Harness`].
+#[macro_export]
+macro_rules! stamp_conformance {
+    ($harness:ty) => {
+        $crate::stamp_conformance! { @each $harness =>
+            creation {
+                a_created_task_is_loaded_equal
+                a_task_that_was_never_created_is_absent
+                a_second_task_of_the_same_id_is_refused
+                parallel_creates_never_exceed_the_limit
+                the_limit_is_per_owner
+                a_limit_of_zero_admits_nothing
+            }
+            claims {
+                a_new_task_is_due_at_once
+                two_claimers_never_get_the_same_task
+                claims_come_oldest_due_first_and_respect_max
+                a_task_is_not_claimed_before_its_delay_has_passed
+                an_expired_lease_is_claimed_again_with_a_higher_epoch
+                an_expired_lease_that_nobody_took_still_counts
+                a_released_task_comes_back_after_the_delay
+                a_claim_that_is_no_longer_held_cannot_be_released
+                the_next_due_time_is_exact
+            }
+            advances {
+                a_whole_life_is_stored_step_by_step
+                a_stale_version_loses
+                of_two_writers_with_one_claim_one_wins
+                a_task_that_is_not_claimed_cannot_be_advanced
+                keep_keeps_the_claim_and_renews_the_lease
+                due_ends_the_claim
+                a_terminal_task_is_never_claimed_nor_advanced
+            }
+            attempts {
+                a_second_live_attempt_is_refused_and_changes_nothing
+                another_attempt_may_follow_a_failed_one
+                live_attempts_are_those_of_live_tasks
+                live_tasks_are_counted_by_state
+            }
+            records {
+                an_asset_is_read_back
+                a_key_is_found_by_its_digest
+                a_second_key_of_an_owner_or_digest_is_refused
+                keys_are_listed_oldest_first
+                a_key_is_revoked_once
+                a_store_answers
+            }
+            survival {
+                everything_survives_a_crash
+                a_claim_survives_a_crash
+                a_failing_write_does_no_harm_to_its_neighbours
+            }
+        }
+    };
+    (@each $harness:ty => $($module:ident { $($behaviour:ident)+ })+) => {
+        $($(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $behaviour() {
+                let mut harness = <$harness as $crate::conformance::Harness>::open().await;
+                $crate::conformance::$module::$behaviour(&mut harness).await;
+            }
+        )+)+
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_behaviour_is_stamped() {
+        let list = include_str!("conformance.rs");
+        let sources = [
+            include_str!("conformance/advances.rs"),
+            include_str!("conformance/attempts.rs"),
+            include_str!("conformance/claims.rs"),
+            include_str!("conformance/creation.rs"),
+            include_str!("conformance/records.rs"),
+            include_str!("conformance/survival.rs"),
+        ];
+        for line in sources.iter().flat_map(|source| source.lines()) {
+            let Some(rest) = line.strip_prefix("pub async fn ") else { continue };
+            let name = rest.split('(').next().unwrap();
+            assert!(list.lines().any(|line| line.trim() == name), "{name} is not in stamp_conformance!");
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! The embedded back end: one SQLite file, one server.
+//!
+//! Writes go through one thread that commits them in groups (`sqlite/writer.rs`); reads use connections of their own.
+//! Not for network file systems: SQLite's locks and shared memory do not work there.
+
+mod assets;
+mod checkpoint;
+mod claims;
+mod clock;
+mod connection;
+mod keys;
+mod lock;
+mod migrations;
+mod readers;
+mod rows;
+mod settings;
+mod tasks;
+mod writer;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::{AccountName, AssetId, OwnerId, Task, TaskId, Timestamp};
+use rusqlite::ffi::{SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_UNIQUE};
+use rusqlite::{Connection, Transaction};
+
+pub use self::clock::Clock;
+pub use self::settings::SqliteSettings;
+
+use self::checkpoint::Checkpointer;
+use self::lock::ServerLock;
+use self::readers::Readers;
+use self::rows::{ChangeRow, NewRow};
+use self::writer::Writer;
+use crate::{Admission, AssetRecord, Claim, KeyRecord, Next, StoreError, TaskStore};
+
+/// Tasks in one SQLite file. Dropped, it finishes the writes that are queued; that blocks for about one commit.
+///
+/// Fields are dropped in this order: the lock goes when nothing writes any more.
+#[derive(Debug)]
+pub struct SqliteStore {
+    readers: Readers,
+    scanner: Arc<Readers>,
+    writer: Writer,
+    clock: Clock,
+    _lock: Option<ServerLock>,
+}
+
+impl SqliteStore {
+    /// Opens the database at `path`, or makes it, beside whoever else uses it: for the command line.
+    /// Blocks on the disk.
+    pub fn open(path: impl AsRef<Path>, settings: SqliteSettings) -> Result<Self, StoreError> {
+        Self::start(path.as_ref(), settings, None)
+    }
+
+    /// Opens the database at `path`, or makes it, as its only server, and ends all leases: their holders are surely
+    /// dead, so their tasks go on at once. [`StoreError::Unavailable`] if another server has it, after half a second.
+    /// Blocks on the disk.
+    pub fn open_exclusive(path: impl AsRef<Path>, settings: SqliteSettings) -> Result<Self, StoreError> {
+        let lock = ServerLock::take(path.as_ref())?;
+        Self::start(path.as_ref(), settings, Some(lock))
+    }
+
+    /// Whether a server has the database at `path` open.
+    pub fn is_served(path: impl AsRef<Path>) -> Result<bool, StoreError> {
+        lock::is_served(path.as_ref())
+    }
+
+    fn start(path: &Path, settings: SqliteSettings, lock: Option<ServerLock>) -> Result<Self, StoreError> {
+        let mut writer = connection::open_for_writing(path, settings.busy_timeout)?;
+        migrations::run(path, &mut writer)?;
+        if lock.is_some() {
+            let ended = claims::end_all(&writer, settings.clock.now())?;
+            tracing::debug!(ended, "leases of the server before were ended");
+        }
+        let checkpoints = connection::open_for_writing(path, settings.busy_timeout)?;
+        let checkpointer = Checkpointer::start(checkpoints, &settings)?;
+        Ok(Self {
+            readers: Readers::open(path, settings.readers, settings.busy_timeout)?,
+            scanner: Arc::new(Readers::open(path, 1, settings.busy_timeout)?),
+            writer: Writer::start(writer, checkpointer, &settings)?,
+            clock: settings.clock,
+            _lock: lock,
+        })
+    }
+
+    /// For reads of a few rows by their key: they take microseconds, less than handing them to another thread would.
+    fn read<T>(&self, read: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        self.readers.read(read)
+    }
+
+    /// For reads that grow with the number of tasks or keys: on a thread that may block, and on a connection of their
+    /// own, so that the short reads never wait for them.
+    async fn scan<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let scanner = Arc::clone(&self.scanner);
+        tokio::task::spawn_blocking(move || scanner.read(read)).await.unwrap_or_else(|error| {
+            Err(StoreError::Backend { operation: "reading", source: Box::new(error) })
+        })
+    }
+}
+
+#[async_trait]
+impl TaskStore for SqliteStore {
+    async fn create(&self, task: &Task, concurrent_tasks: u32) -> Result<Admission, StoreError> {
+        let row = NewRow::encode(task)?;
+        let clock = self.clock.clone();
+        self.writer.accept(move |c| tasks::create(c, &row, concurrent_tasks, clock.now())).await
+    }
+
+    async fn load(&self, id: &TaskId) -> Result<Option<Task>, StoreError> {
+        self.read(|c| tasks::load(c, id))
+    }
+
+    async fn claim_due(&self, holder: &str, lease: Duration, max: usize) -> Result<Vec<Claim>, StoreError> {
+        let holder = holder.to_owned();
+        let clock = self.clock.clone();
+        let claim = move |c: &Connection| claims::claim_due(c, &holder, lease, max, clock.now());
+        self.writer.write(claim).await.map(claims::decode)
+    }
+
+    async fn advance(&self, task: &Task, epoch: u64, next: Next) -> Result<u64, StoreError> {
+        let id = task.id.clone();
+        let change = ChangeRow::encode(task)?;
+        let clock = self.clock.clone();
+        self.writer.write(move |c| tasks::advance(c, (id.as_str(), epoch), &change, next, clock.now())).await
+    }
+
+    async fn release(&self, claims: &[(TaskId, u64)], delay: Duration) -> Result<(), StoreError> {
+        let claims = claims.to_vec();
+        let clock = self.clock.clone();
+        self.writer.write(move |c| claims::release(c, &claims, clock.now().plus(delay))).await
+    }
+
+    async fn next_due_in(&self) -> Result<Option<Duration>, StoreError> {
+        self.read(|c| claims::next_due_in(c, self.clock.now()))
+    }
+
+    async fn live_attempts(&self) -> Result<Vec<(TaskId, AccountName)>, StoreError> {
+        self.scan(|c| tasks::live_attempts(c)).await
+    }
+
+    async fn live_tasks(&self) -> Result<Vec<(String, u64)>, StoreError> {
+        self.scan(|c| tasks::live_tasks(c)).await
+    }
+
+    async fn put_asset(&self, asset: &AssetRecord) -> Result<(), StoreError> {
+        let asset = asset.clone();
+        self.writer.write(move |c| assets::put(c, &asset)).await
+    }
+
+    async fn asset(&self, id: &AssetId) -> Result<Option<AssetRecord>, StoreError> {
+        self.read(|c| assets::load(c, id))
+    }
+
+    async fn put_key(&self, key: &KeyRecord) -> Result<(), StoreError> {
+        let key = key.clone();
+        self.writer.write(move |c| keys::put(c, &key)).await
+    }
+
+    async fn key(&self, digest: &[u8; 32]) -> Result<Option<KeyRecord>, StoreError> {
+        self.read(|c| keys::by_digest(c, digest))
+    }
+
+    async fn keys(&self) -> Result<Vec<KeyRecord>, StoreError> {
+        self.scan(|c| keys::all(c)).await
+    }
+
+    async fn revoke_key(&self, owner: &OwnerId, at: Timestamp) -> Result<bool, StoreError> {
+        let owner = owner.clone();
+        self.writer.write(move |c| keys::revoke(c, &owner, at)).await
+    }
+
+    /// Goes the way of a write, so that it also tells whether writes get through.
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.writer.write(|c| c.query_row("SELECT 1", [], |_| Ok(())).map_err(failed("a ping"))).await
+    }
+}
+
+/// Names the operation that an error of SQLite ended.
+fn failed(operation: &'static str) -> impl Fn(rusqlite::Error) -> StoreError {
+    move |error| StoreError::Backend { operation, source: Box::new(error) }
+}
+
+fn is_unique_violation(error: &rusqlite::Error) -> bool {
+    error
+        .sqlite_error()
+        .is_some_and(|e| matches!(e.extended_code, SQLITE_CONSTRAINT_UNIQUE | SQLITE_CONSTRAINT_PRIMARYKEY))
+}

@@ -1,0 +1,43 @@
+//! Records of media bytes; the bytes are elsewhere.
+
+use domain::{AssetId, OwnerId, Timestamp};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{failed, is_unique_violation};
+use crate::{AssetRecord, StoreError};
+
+pub(super) fn put(connection: &Connection, asset: &AssetRecord) -> Result<(), StoreError> {
+    let sql = "INSERT INTO assets (id, owner, media_type, bytes, created_at) VALUES (?1, ?2, ?3, ?4, ?5)";
+    let insert = || {
+        connection.prepare_cached(sql)?.execute(params![
+            asset.id.as_str(),
+            asset.owner.as_str(),
+            asset.media_type,
+            asset.bytes,
+            asset.created_at.as_millis(),
+        ])
+    };
+    match insert() {
+        Ok(_) => Ok(()),
+        Err(error) if is_unique_violation(&error) => Err(StoreError::Conflict(format!("asset {}", asset.id))),
+        Err(error) => Err(failed("storing an asset")(error)),
+    }
+}
+
+pub(super) fn load(connection: &Connection, id: &AssetId) -> Result<Option<AssetRecord>, StoreError> {
+    let sql = "SELECT owner, media_type, bytes, created_at FROM assets WHERE id = ?1";
+    let read = || {
+        let mut statement = connection.prepare_cached(sql)?;
+        let record = |row: &rusqlite::Row<'_>| {
+            Ok(AssetRecord {
+                id: id.clone(),
+                owner: OwnerId::new(row.get::<_, String>("owner")?),
+                media_type: row.get("media_type")?,
+                bytes: row.get("bytes")?,
+                created_at: Timestamp::from_millis(row.get("created_at")?),
+            })
+        };
+        statement.query_row([id.as_str()], record).optional()
+    };
+    read().map_err(failed("reading an asset"))
+}

@@ -1,0 +1,118 @@
+//! Taking due tasks and giving them back. A task's `due_at` is the moment from which it may be claimed: when it is next
+//! due, or while it is claimed the end of its lease. So a lease that has run out needs no code of its own.
+
+use std::time::Duration;
+
+use domain::{TaskId, Timestamp};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::failed;
+use super::rows::TaskRow;
+use crate::{Claim, StoreError};
+
+const DUE: &str = "SELECT id, owner, dialect, request, state_data, created_at, deadline_at, version
+                   FROM tasks WHERE due_at <= ?1 ORDER BY due_at LIMIT ?2";
+const NEXT_DUE: &str = "SELECT due_at FROM tasks WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1";
+const END_ALL: &str = "UPDATE tasks SET lease_holder = NULL, due_at = ?1
+                       WHERE due_at IS NOT NULL AND lease_holder IS NOT NULL";
+
+/// A claimed task, not yet decoded.
+#[derive(Debug)]
+pub(super) struct ClaimedRow {
+    task: TaskRow,
+    epoch: u64,
+}
+
+/// Claims up to `max` tasks that are due, oldest due first, until `lease` has passed.
+pub(super) fn claim_due(
+    connection: &Connection,
+    holder: &str,
+    lease: Duration,
+    max: usize,
+    now: Timestamp,
+) -> Result<Vec<ClaimedRow>, StoreError> {
+    let lease_ends_at = now.plus(lease).as_millis();
+    let mut claimed = Vec::new();
+    for row in due(connection, max, now).map_err(failed("reading due tasks"))? {
+        let epoch = take(connection, row.id(), holder, lease_ends_at).map_err(failed("claiming a task"))?;
+        claimed.push(ClaimedRow { task: row.with_attempts(connection)?, epoch });
+    }
+    Ok(claimed)
+}
+
+fn due(connection: &Connection, max: usize, now: Timestamp) -> rusqlite::Result<Vec<TaskRow>> {
+    let max = i64::try_from(max).unwrap_or(i64::MAX);
+    let mut statement = connection.prepare_cached(DUE)?;
+    statement.query_map(params![now.as_millis(), max], TaskRow::read)?.collect()
+}
+
+fn take(connection: &Connection, id: &str, holder: &str, lease_ends_at: i64) -> rusqlite::Result<u64> {
+    let sql = "UPDATE tasks SET lease_holder = ?2, lease_epoch = lease_epoch + 1, due_at = ?3 WHERE id = ?1
+               RETURNING lease_epoch";
+    connection.prepare_cached(sql)?.query_row(params![id, holder, lease_ends_at], |row| row.get(0))
+}
+
+/// Decodes claimed tasks. One that cannot be read is left out, so that it does not stop the others; it is logged, and
+/// comes again when its lease ends.
+pub(super) fn decode(rows: Vec<ClaimedRow>) -> Vec<Claim> {
+    let decode = |row: ClaimedRow| match row.task.decode() {
+        Ok(task) => Some(Claim { task, epoch: row.epoch }),
+        Err(error) => {
+            tracing::error!(%error, "a due task is left out");
+            None
+        }
+    };
+    rows.into_iter().filter_map(decode).collect()
+}
+
+/// Ends those of `claims` that are still held; their tasks are due at `due_at`.
+pub(super) fn release(
+    connection: &Connection,
+    claims: &[(TaskId, u64)],
+    due_at: Timestamp,
+) -> Result<(), StoreError> {
+    let sql = "UPDATE tasks SET lease_holder = NULL, due_at = ?3
+               WHERE id = ?1 AND lease_epoch = ?2 AND lease_holder IS NOT NULL";
+    let release = |(id, epoch): &(TaskId, u64)| {
+        connection.prepare_cached(sql)?.execute(params![id.as_str(), epoch, due_at.as_millis()])
+    };
+    claims.iter().try_for_each(|claim| release(claim).map(|_| ())).map_err(failed("releasing tasks"))
+}
+
+/// Ends all claims; their tasks are due `now`. Only for who is sure that every holder is dead.
+pub(super) fn end_all(connection: &Connection, now: Timestamp) -> Result<usize, StoreError> {
+    connection.execute(END_ALL, [now.as_millis()]).map_err(failed("ending leases"))
+}
+
+/// Until the next task may be claimed.
+pub(super) fn next_due_in(connection: &Connection, now: Timestamp) -> Result<Option<Duration>, StoreError> {
+    let read = || connection.prepare_cached(NEXT_DUE)?.query_row([], |row| row.get(0)).optional();
+    let due_at = read().map_err(failed("reading the next due time"))?;
+    Ok(due_at.map(|due_at| Timestamp::from_millis(due_at).since(now)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{connection, migrations, tasks};
+    use super::*;
+
+    #[test]
+    fn ended_tasks_cost_the_scheduler_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("store.sqlite");
+        let mut connection = connection::open_for_writing(&path, Duration::ZERO).unwrap();
+        migrations::run(&path, &mut connection).unwrap();
+        let plan = |sql: &str| -> String {
+            let mut statement = connection.prepare(&["EXPLAIN QUERY PLAN ", sql].concat()).unwrap();
+            (1..=statement.parameter_count()).for_each(|n| statement.raw_bind_parameter(n, 1).unwrap());
+            let mut rows = statement.raw_query();
+            rows.next().unwrap().unwrap().get("detail").unwrap()
+        };
+        for sql in [DUE, END_ALL] {
+            assert!(plan(sql).contains("USING INDEX tasks_live"), "{}", plan(sql));
+        }
+        for sql in [NEXT_DUE, tasks::LIVE_TASKS] {
+            assert!(plan(sql).contains("USING COVERING INDEX tasks_live"), "{}", plan(sql));
+        }
+    }
+}

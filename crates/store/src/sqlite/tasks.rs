@@ -1,0 +1,187 @@
+//! Making, changing and reading tasks.
+
+use std::time::Duration;
+
+use domain::{AccountName, Task, TaskId, Timestamp};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::rows::{AttemptRow, ChangeRow, NewRow, TaskRow};
+use super::{failed, is_unique_violation};
+use crate::{Admission, Next, StoreError};
+
+pub(super) const LIVE_TASKS: &str =
+    "SELECT state, COUNT(*) FROM tasks WHERE due_at IS NOT NULL GROUP BY state";
+
+/// Inserts a task that is due `now`, if its owner has fewer than `concurrent_tasks` live ones.
+pub(super) fn create(
+    connection: &Connection,
+    task: &NewRow,
+    concurrent_tasks: u32,
+    now: Timestamp,
+) -> Result<Admission, StoreError> {
+    let taken =
+        take_slot(connection, &task.owner, concurrent_tasks).map_err(failed("counting live tasks"))?;
+    if !taken {
+        let live = live_tasks_of(connection, &task.owner).map_err(failed("counting live tasks"))?;
+        return Ok(Admission::AtLimit { live });
+    }
+    insert(connection, task, now).map_err(|error| match error {
+        error if is_unique_violation(&error) => StoreError::Conflict(format!("task {}", task.id)),
+        error => failed("storing a task")(error),
+    })?;
+    store_attempts(connection, &task.id, &task.change.attempts)?;
+    Ok(Admission::Admitted)
+}
+
+/// Whether the owner had a free slot; it is taken then. Check and change are one statement.
+fn take_slot(connection: &Connection, owner: &str, concurrent_tasks: u32) -> rusqlite::Result<bool> {
+    let sql = "INSERT INTO owners (owner, live_tasks) SELECT ?1, 1 WHERE ?2 > 0
+               ON CONFLICT (owner) DO UPDATE SET live_tasks = live_tasks + 1 WHERE live_tasks < ?2";
+    Ok(connection.prepare_cached(sql)?.execute(params![owner, concurrent_tasks])? == 1)
+}
+
+fn live_tasks_of(connection: &Connection, owner: &str) -> rusqlite::Result<u32> {
+    let mut statement = connection.prepare_cached("SELECT live_tasks FROM owners WHERE owner = ?1")?;
+    Ok(statement.query_row([owner], |row| row.get(0)).optional()?.unwrap_or(0))
+}
+
+fn insert(connection: &Connection, task: &NewRow, now: Timestamp) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO tasks (id, owner, dialect, scope, model, state, created_at, deadline_at, ended_at,
+                                  version, due_at, lease_epoch, state_data, request)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 0, ?12, ?13)";
+    connection.prepare_cached(sql)?.execute(params![
+        task.id,
+        task.owner,
+        task.dialect,
+        task.scope,
+        task.model,
+        task.change.state,
+        task.created_at,
+        task.deadline_at,
+        task.change.ended_at,
+        task.change.version,
+        now.as_millis(),
+        task.change.state_data,
+        task.request,
+    ])?;
+    Ok(())
+}
+
+/// Attempts are added and their outcomes change; what was decided before a submission never does.
+fn store_attempts(connection: &Connection, task: &str, attempts: &[AttemptRow]) -> Result<(), StoreError> {
+    let sql = "INSERT INTO attempts (task_id, number, account, provider, upstream_model, intended_at, outcome, is_live)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+               ON CONFLICT (task_id, number) DO UPDATE SET outcome = excluded.outcome, is_live = excluded.is_live
+               WHERE outcome <> excluded.outcome";
+    let store = |attempt: &AttemptRow| {
+        connection.prepare_cached(sql)?.execute(params![
+            task,
+            attempt.number,
+            attempt.account,
+            attempt.provider,
+            attempt.upstream_model,
+            attempt.intended_at,
+            attempt.outcome,
+            attempt.is_live,
+        ])
+    };
+    for attempt in attempts {
+        store(attempt).map_err(|error| match error {
+            error if is_unique_violation(&error) => StoreError::SecondLiveAttempt,
+            error => failed("storing an attempt")(error),
+        })?;
+    }
+    Ok(())
+}
+
+/// Writes `change` if the task is claimed with `epoch` and still has the version that `change` was made from.
+/// An expired lease that nobody else has taken still counts: what its holder learned of an upstream must not be lost.
+/// Returns the new version.
+pub(super) fn advance(
+    connection: &Connection,
+    (id, epoch): (&str, u64),
+    change: &ChangeRow,
+    next: Next,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    let (delay, keeps_claim) = match next {
+        Next::Keep { lease } => (lease, true),
+        Next::Due { after } => (after, false),
+    };
+    let due_at = due_at(change, now, delay);
+    let keeps_claim = keeps_claim && due_at.is_some();
+    let sql =
+        "UPDATE tasks SET state = ?4, state_data = ?5, ended_at = ?6, version = version + 1, due_at = ?7,
+                                lease_holder = CASE WHEN ?8 THEN lease_holder END
+               WHERE id = ?1 AND version = ?2 AND lease_epoch = ?3 AND lease_holder IS NOT NULL
+               RETURNING owner, version";
+    let update = || {
+        let mut statement = connection.prepare_cached(sql)?;
+        let values = params![
+            id,
+            change.version,
+            epoch,
+            change.state,
+            change.state_data,
+            change.ended_at,
+            due_at,
+            keeps_claim
+        ];
+        statement.query_row(values, |row| Ok((row.get("owner")?, row.get("version")?))).optional()
+    };
+    let updated: Option<(String, u64)> = update().map_err(failed("changing a task"))?;
+    let Some((owner, version)) = updated else { return Err(StoreError::Stale) };
+    store_attempts(connection, id, &change.attempts)?;
+    if change.ended_at.is_some() {
+        give_slot_back(connection, &owner).map_err(failed("counting live tasks"))?;
+    }
+    Ok(version)
+}
+
+fn due_at(change: &ChangeRow, now: Timestamp, delay: Duration) -> Option<i64> {
+    change.ended_at.is_none().then(|| now.plus(delay).as_millis())
+}
+
+fn give_slot_back(connection: &Connection, owner: &str) -> rusqlite::Result<()> {
+    let sql = "UPDATE owners SET live_tasks = live_tasks - 1 WHERE owner = ?1";
+    connection.prepare_cached(sql)?.execute([owner])?;
+    Ok(())
+}
+
+/// The task of that id.
+pub(super) fn load(connection: &Connection, id: &TaskId) -> Result<Option<Task>, StoreError> {
+    let sql = "SELECT id, owner, dialect, request, state_data, created_at, deadline_at, version
+               FROM tasks WHERE id = ?1";
+    let read = || {
+        let mut statement = connection.prepare_cached(sql)?;
+        statement.query_row([id.as_str()], TaskRow::read).optional()
+    };
+    match read().map_err(failed("reading a task"))? {
+        Some(row) => row.with_attempts(connection)?.decode().map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The live tasks that have a live attempt, with its account.
+pub(super) fn live_attempts(connection: &Connection) -> Result<Vec<(TaskId, AccountName)>, StoreError> {
+    let sql = "SELECT tasks.id, attempts.account
+               FROM tasks JOIN attempts ON attempts.task_id = tasks.id AND attempts.is_live = 1
+               WHERE tasks.due_at IS NOT NULL";
+    let read = || {
+        let mut statement = connection.prepare_cached(sql)?;
+        let rows = statement.query_map([], |row| {
+            Ok((TaskId::new(row.get::<_, String>(0)?), AccountName::new(row.get::<_, String>(1)?)))
+        })?;
+        rows.collect::<rusqlite::Result<_>>()
+    };
+    read().map_err(failed("reading live attempts"))
+}
+
+/// How many tasks are live, by state name.
+pub(super) fn live_tasks(connection: &Connection) -> Result<Vec<(String, u64)>, StoreError> {
+    let read = || {
+        let mut statement = connection.prepare_cached(LIVE_TASKS)?;
+        statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()
+    };
+    read().map_err(failed("counting live tasks"))
+}

@@ -1,0 +1,190 @@
+//! What a released version has stored must load for ever: one dump for each schema version, with every state, every
+//! outcome of an attempt and every kind of media. A dump is never edited. For a new schema version, or when a stored
+//! type gets a variant, add the next one: `sqlite3 store.sqlite .dump` of a database that has these tasks.
+
+use std::time::Duration;
+
+use domain::{
+    AccountName, AssetId, Attempt, AttemptOutcome, Failure, FailureKind, GenerationRequest, Input, Media,
+    MediaKind, NewAttempt, Output, OutputMedia, OutputSpec, OwnerId, Retry, Role, Scope, Source, Task,
+    TaskId, TaskState, Timestamp, Vendor,
+};
+use store::{AssetRecord, Clock, KeyRecord, SqliteSettings, SqliteStore, TaskStore};
+
+#[tokio::test]
+async fn what_version_1_stored_still_loads() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store.sqlite");
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection.execute_batch(include_str!("fixtures/v1.sql")).unwrap();
+    drop(connection);
+
+    let settings = SqliteSettings { clock: Clock::new(|| at(60)), ..SqliteSettings::default() };
+    let store = SqliteStore::open_exclusive(&path, settings).unwrap();
+    for task in tasks() {
+        assert_eq!(store.load(&task.id).await.unwrap(), Some(task));
+    }
+    assert_eq!(store.asset(&asset().id).await.unwrap(), Some(asset()));
+    assert_eq!(store.keys().await.unwrap(), keys());
+    let claims = store.claim_due("worker", Duration::from_secs(1), usize::MAX).await.unwrap();
+    assert_eq!(claims.len(), tasks().iter().filter(|task| !task.state.is_terminal()).count());
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_millis(1_790_000_000_000 + second * 1000)
+}
+
+fn tasks() -> Vec<Task> {
+    let (handle, since) = ("up-1".to_owned(), at(2));
+    let video = MediaKind::Video;
+    let states = [
+        TaskState::Queued,
+        TaskState::Submitting { since },
+        TaskState::Unknown { since },
+        TaskState::Running { handle: handle.clone(), since, percent: Some(42) },
+        TaskState::Running { handle: handle.clone(), since, percent: None },
+        TaskState::Collecting {
+            handle,
+            since,
+            sources: vec![Source { kind: video, url: "https://up.example/1.mp4".into() }],
+        },
+        TaskState::Succeeded {
+            outputs: vec![
+                Output { kind: video, media: stored("f00d", "video/mp4") },
+                Output { kind: MediaKind::Image, media: stored("beef", "image/png") },
+                Output {
+                    kind: MediaKind::Audio,
+                    media: OutputMedia::Remote { url: "https://up.example/1.wav".into() },
+                },
+            ],
+            at: at(9),
+        },
+        TaskState::Failed { failure: failure(), at: at(9) },
+        TaskState::Cancelled { at: at(9) },
+        TaskState::Expired { at: at(9) },
+    ];
+    (1..).zip(states).map(|(number, state)| task(number, state)).collect()
+}
+
+fn task(number: u64, state: TaskState) -> Task {
+    let attempts = match &state {
+        TaskState::Queued => Vec::new(),
+        TaskState::Submitting { .. } => attempts(AttemptOutcome::Intended),
+        TaskState::Unknown { .. } => attempts(AttemptOutcome::Unknown { reason: "reset".into() }),
+        TaskState::Failed { .. } => attempts(AttemptOutcome::Failed { reason: "broken".into() }),
+        _ => attempts(AttemptOutcome::Accepted { handle: "up-1".into(), at: at(2) }),
+    };
+    Task {
+        id: TaskId::new(format!("task-{number}")),
+        owner: OwnerId::new("ann"),
+        dialect: "v2".into(),
+        request: if number == 2 { full() } else { little() },
+        state,
+        attempts,
+        created_at: at(0),
+        deadline_at: at(3600),
+        version: number,
+    }
+}
+
+fn attempts(last: AttemptOutcome) -> Vec<Attempt> {
+    let not_sent = AttemptOutcome::NotSent { reason: "refused".into() };
+    let rejected = AttemptOutcome::Rejected { reason: "busy".into() };
+    let attempt = |(number, outcome)| Attempt {
+        number,
+        plan: NewAttempt {
+            account: AccountName::new("kie-main"),
+            provider: "kie".into(),
+            upstream_model: "veo3_fast".into(),
+        },
+        intended_at: at(1),
+        outcome,
+    };
+    (1..).zip([not_sent, rejected, last]).map(attempt).collect()
+}
+
+fn little() -> GenerationRequest {
+    GenerationRequest {
+        scope: Scope::Images,
+        model: "veo3.1".into(),
+        prompt: "a cat".into(),
+        inputs: Vec::new(),
+        output: OutputSpec::default(),
+        vendor: None,
+    }
+}
+
+fn full() -> GenerationRequest {
+    let url = |name| Media::Url(format!("https://example.com/{name}"));
+    let fields =
+        serde_json::json!({"callBackUrl": "https://example.com/done", "weight": 0.1, "tags": ["a", null]});
+    GenerationRequest {
+        scope: Scope::Videos,
+        inputs: vec![
+            Input { role: Role::FirstFrame, media: url("first.png") },
+            Input { role: Role::LastFrame, media: url("last.png") },
+            Input {
+                role: Role::Reference,
+                media: Media::Asset { id: AssetId::new("cafe"), media_type: "image/png".into() },
+            },
+            Input { role: Role::Video, media: url("clip.mp4") },
+        ],
+        output: OutputSpec {
+            aspect_ratio: Some("16:9".into()),
+            resolution: Some("1080p".into()),
+            size: Some("1024x1024".into()),
+            duration_s: Some(8),
+            seed: Some(u64::MAX),
+            enhance_prompt: Some(true),
+            upsample: Some(false),
+            watermark: Some(true),
+        },
+        vendor: Some(Vendor { api: "kie".into(), fields: fields.as_object().cloned().unwrap_or_default() }),
+        ..little()
+    }
+}
+
+fn failure() -> Failure {
+    let mut failure = Failure::new(FailureKind::UpstreamRejected, "the provider refused the request")
+        .with_internal("422 from kie-main")
+        .with_retry_after(Duration::from_millis(1500))
+        .with_retry(Retry::Elsewhere);
+    failure.field = Some("prompt".into());
+    failure
+}
+
+fn stored(asset: &str, media_type: &str) -> OutputMedia {
+    OutputMedia::Stored { asset: AssetId::new(asset), media_type: media_type.into(), bytes: 12_345 }
+}
+
+fn asset() -> AssetRecord {
+    AssetRecord {
+        id: AssetId::new("f00d"),
+        owner: OwnerId::new("ann"),
+        media_type: "video/mp4".into(),
+        bytes: 12_345,
+        created_at: at(8),
+    }
+}
+
+fn keys() -> [KeyRecord; 2] {
+    let key = KeyRecord {
+        owner: OwnerId::new("ann"),
+        name: "Ann's".into(),
+        digest: [7; 32],
+        requests_per_minute: None,
+        concurrent_tasks: None,
+        created_at: at(0),
+        revoked_at: None,
+    };
+    let limited = KeyRecord {
+        owner: OwnerId::new("bob"),
+        name: "Bob's".into(),
+        digest: [8; 32],
+        requests_per_minute: Some(60),
+        concurrent_tasks: Some(2),
+        created_at: at(1),
+        revoked_at: Some(at(5)),
+    };
+    [key, limited]
+}
