@@ -1,1 +1,30 @@
-//! (under construction)
+//! Upstreams that do not exist: a server that speaks providers' APIs over HTTP, renders real small media, injects
+//! faults, and keeps a ledger of what it accepted. Nothing here is shared with the codecs that it tests, so that one
+//! misreading of an API cannot hide in both.
+//!
+//! [`server`] takes connections, [`call`] is the path of one call, [`apis`] holds one file for each API (pure),
+//! [`faults`] the grammar of what shall go wrong (pure), [`task`] how an accepted task stands at a moment (pure),
+//! [`ledger`] what was accepted (durable), [`media`] the results.
+//!
+//! | path | what it is |
+//! |---|---|
+//! | `POST /api/v1/veo/generate`, `GET /api/v1/veo/record-info?taskId=` | kie's Veo API |
+//! | `POST /v2/{scope}/generations`, `GET /v2/{scope}/generations/{task_id}` | the `/v2` contract, as an upstream |
+//! | `GET /media/{task_id}.{mp4,png,wav}` | the result of a finished task; `Range` works; no key needed |
+//! | `GET /sandbox/ledger` | `{"entries":[...],"calls":{...},"faults":{...}}`; no key needed |
+
+mod apis;
+mod call;
+mod desk;
+mod faults;
+mod ledger;
+mod media;
+mod range;
+mod reply;
+mod sandbox;
+mod server;
+mod task;
+
+pub use faults::{FaultError, Faults};
+pub use ledger::LedgerError;
+pub use sandbox::{Sandbox, SandboxError, Settings};

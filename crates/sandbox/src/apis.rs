@@ -1,0 +1,112 @@
+//! The APIs that the sandbox speaks: one file and one registry line for each. Pure: bytes in, bytes out.
+
+mod kie;
+mod v2;
+
+use http::{Method, StatusCode};
+use serde_json::Value;
+
+use crate::task::{Kind, Order, Progress, Task};
+
+/// All of them. Where two claim a path, the earlier wins.
+pub(crate) static APIS: &[&dyn Api] = &[&kie::Kie, &v2::V2];
+
+/// An API as a provider serves it.
+pub(crate) trait Api: Send + Sync {
+    /// Its name in the ledger and in the counters.
+    fn name(&self) -> &'static str;
+
+    /// What a call to this API wants; `None` if the path and method are not its own.
+    fn route(&self, method: &Method, path: &str, query: &str) -> Option<Route>;
+
+    /// Reads a submit as strictly as the provider does.
+    fn decode(&self, kind: Kind, body: &Value) -> Result<Order, Refusal>;
+
+    /// The answer to an accepted submit.
+    fn encode_accepted(&self, id: &str) -> Answer;
+
+    /// The answer to a poll.
+    fn encode_progress(&self, task: &Task, progress: Progress, media_url: &str) -> Answer;
+
+    /// The answer to a call that is refused.
+    fn encode_refusal(&self, refusal: &Refusal) -> Answer;
+
+    /// An id in the provider's own form, made of 32 random hexadecimal digits.
+    fn encode_id(&self, kind: Kind, random: &str) -> String;
+}
+
+/// What a call wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Route {
+    Submit(Kind),
+    /// The id as the client gave it. With a kind, a task of another kind does not exist.
+    Poll {
+        id: String,
+        kind: Option<Kind>,
+    },
+}
+
+/// Why a call is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// No key, or not the right one.
+    Unauthorized,
+    /// The body is no JSON, too large or broken off.
+    Malformed(String),
+    /// A field is missing or wrong.
+    Invalid(String),
+    UnknownTask,
+    TooMany,
+    Broken,
+}
+
+/// An answer before it is bytes.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) body: Value,
+}
+
+/// Undoes percent-encoding; what is not valid stays as it is.
+fn decode_percent(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let hex = tail.get(..2).and_then(|hex| std::str::from_utf8(hex).ok());
+        match hex.filter(|_| *first == b'%').and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &tail[2..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// The value of a field; an absent field, `null` and empty text are all `None`.
+fn field<'a>(body: &'a Value, name: &str) -> Option<&'a Value> {
+    body.get(name).filter(|value| !value.is_null() && value.as_str() != Some(""))
+}
+
+/// The value of a text field, or why it is not one.
+fn text_field<'a>(body: &'a Value, name: &str) -> Result<Option<&'a str>, Refusal> {
+    let Some(value) = field(body, name) else { return Ok(None) };
+    value.as_str().map(Some).ok_or_else(|| Refusal::Invalid(format!("{name} must be a string")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percent_encoding_is_undone() {
+        assert_eq!(decode_percent("videos%3A17-AB"), "videos:17-AB");
+        assert_eq!(decode_percent("50%"), "50%");
+        assert_eq!(decode_percent("%zz%4"), "%zz%4");
+        assert_eq!(decode_percent("%c3%a9"), "é");
+    }
+}

@@ -1,0 +1,229 @@
+//! The path of one call: find its route, throw the dice, do the work, answer as badly as the dice say.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderName, Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use serde_json::{Value, json};
+
+use crate::apis::{APIS, Answer, Api, Refusal, Route};
+use crate::desk::{Desk, Submission, now_ms};
+use crate::faults::{CallFault, CallKind, CallPlan, Faults};
+use crate::media::Motif;
+use crate::reply::{self, Body, Cut, Reply};
+use crate::task::{Kind, Progress};
+
+/// The largest body: what the contract asks a host to take, and some room for the JSON around it.
+const BODY_BYTES_MAX: usize = 65 * 1024 * 1024;
+/// How long a body may take to arrive.
+const BODY_WAIT_MAX: Duration = Duration::from_secs(120);
+
+const JSON: &str = "application/json";
+
+/// Answers one call; [`Cut`] closes the connection without an answer.
+pub(crate) async fn answer(desk: &Desk, request: Request<Incoming>) -> Reply {
+    let (head, body) = request.into_parts();
+    if let Some(name) = head.uri.path().strip_prefix("/media/") {
+        return media(desk, &head, name).await;
+    }
+    if head.method == Method::GET && head.uri.path() == "/sandbox/ledger" {
+        return Ok(ledger(desk).await);
+    }
+    let (path, query) = (head.uri.path(), head.uri.query().unwrap_or_default());
+    let found = APIS.iter().find_map(|api| Some((*api, api.route(&head.method, path, query)?)));
+    match found {
+        Some((api, Route::Submit(kind))) => submit(desk, api, kind, (&head, body)).await,
+        Some((api, Route::Poll { id, kind })) => poll(desk, api, &head, (&id, kind)).await,
+        None => {
+            desk.counters.count_call("other".into());
+            Ok(not_found("the sandbox has no such path"))
+        }
+    }
+}
+
+async fn submit(desk: &Desk, api: &dyn Api, kind: Kind, (head, body): (&Parts, Incoming)) -> Reply {
+    desk.counters.count_call(format!("{}.submit", api.name()));
+    let read = read_json(body).await;
+    let decoded = read.and_then(|(body, body_bytes)| {
+        desk.admit(text_of(head, &header::AUTHORIZATION))?;
+        let order = api.decode(kind, &body)?;
+        let faults = desk.faults_of(&order.prompt).map_err(|error| Refusal::Invalid(error.to_string()))?;
+        Ok((order, body, body_bytes, faults))
+    });
+    let (order, body, body_bytes, faults) = match decoded {
+        Ok(decoded) => decoded,
+        Err(refusal) => return Ok(reply::json(&api.encode_refusal(&refusal))),
+    };
+    let plan = plan_call(desk, CallKind::Submit, &faults);
+    let answer = match refusal_of(plan) {
+        Some(refusal) => api.encode_refusal(&refusal),
+        None => {
+            let submission = Submission { api, order, body, body_bytes, answer_fault: plan.fault };
+            match desk.accept(submission, &faults).await {
+                Ok(id) => api.encode_accepted(&id),
+                Err(error) => {
+                    tracing::error!(error = &error as &dyn std::error::Error, "a submit was not accepted");
+                    api.encode_refusal(&Refusal::Broken)
+                }
+            }
+        }
+    };
+    deliver(desk, plan, &answer).await
+}
+
+async fn poll(desk: &Desk, api: &dyn Api, head: &Parts, (id, kind): (&str, Option<Kind>)) -> Reply {
+    desk.counters.count_call(format!("{}.poll", api.name()));
+    if let Err(refusal) = desk.admit(text_of(head, &header::AUTHORIZATION)) {
+        return Ok(reply::json(&api.encode_refusal(&refusal)));
+    }
+    let task = desk.ledger.task(id);
+    let task = task.filter(|task| task.api == api.name() && kind.is_none_or(|kind| kind == task.order.kind));
+    let plan = plan_call(
+        desk,
+        CallKind::Poll,
+        &faults_of_accepted(desk, task.as_ref().map(|task| &*task.order.prompt)),
+    );
+    let answer = match (refusal_of(plan), &task) {
+        (Some(refusal), _) => api.encode_refusal(&refusal),
+        (None, None) => api.encode_refusal(&Refusal::UnknownTask),
+        (None, Some(task)) => {
+            let url = format!("http://{}{}", host_of(head), task.media_path());
+            api.encode_progress(task, task.progress(now_ms()), &url)
+        }
+    };
+    deliver(desk, plan, &answer).await
+}
+
+async fn media(desk: &Desk, head: &Parts, name: &str) -> Reply {
+    desk.counters.count_call("media".into());
+    let found = name.rsplit_once('.').and_then(|(id, extension)| {
+        let task = desk.ledger.task(id)?;
+        (task.order.kind.extension() == extension).then_some(task)
+    });
+    let is_read = matches!(head.method, Method::GET | Method::HEAD);
+    let Some(task) = found.filter(|task| is_read && task.progress(now_ms()) == Progress::Succeeded) else {
+        return Ok(not_found("there is no such media, or not yet"));
+    };
+    let plan = plan_call(desk, CallKind::Media, &faults_of_accepted(desk, Some(&task.order.prompt)));
+    pause(desk, plan.wait).await?;
+    let media_type = task.order.kind.media_type();
+    match plan.fault {
+        Some(CallFault::Error) => return Ok(plain(StatusCode::INTERNAL_SERVER_ERROR)),
+        Some(CallFault::TooMany) => return Ok(plain(StatusCode::TOO_MANY_REQUESTS)),
+        Some(CallFault::Hang) => return hang(desk).await,
+        Some(CallFault::Garbage) => return Ok(reply::garbage(media_type)),
+        Some(CallFault::Cut) | None => {}
+    }
+    match desk.studio.open_file(Motif::of(&task.order)).await {
+        Ok(file) if plan.fault == Some(CallFault::Cut) => Ok(reply::torn_file(media_type, &file)),
+        Ok(file) => Ok(reply::file(media_type, file, text_of(head, &header::RANGE))),
+        Err(error) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "media could not be had");
+            Ok(plain(StatusCode::INTERNAL_SERVER_ERROR))
+        }
+    }
+}
+
+/// The ledger as JSON. Read from disk, so it says what a restart would find.
+async fn ledger(desk: &Desk) -> Response<Body> {
+    let lines = match desk.ledger.lines().await {
+        Ok(lines) => lines,
+        Err(error) => {
+            tracing::error!(%error, "the ledger could not be read");
+            return plain(StatusCode::INTERNAL_SERVER_ERROR);
+        }
+    };
+    let (calls, faults) = desk.counters.encode();
+    let entries = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect::<Vec<_>>();
+    let mut body = br#"{"entries":["#.to_vec();
+    body.extend(entries.join(&b','));
+    body.extend(format!(r#"],"calls":{calls},"faults":{faults}}}"#).into_bytes());
+    reply::bytes(StatusCode::OK, JSON, body.into())
+}
+
+/// Waits as long as the plan says, then answers, or not, as it says.
+async fn deliver(desk: &Desk, plan: CallPlan, answer: &Answer) -> Reply {
+    pause(desk, plan.wait).await?;
+    match plan.fault {
+        Some(CallFault::Hang) => hang(desk).await,
+        Some(CallFault::Cut) => Err(Cut),
+        Some(CallFault::Garbage) => Ok(reply::garbage(JSON)),
+        Some(CallFault::Error | CallFault::TooMany) | None => Ok(reply::json(answer)),
+    }
+}
+
+/// Never answers; a server that stops cuts the connection.
+async fn hang(desk: &Desk) -> Reply {
+    desk.stopped().await;
+    Err(Cut)
+}
+
+async fn pause(desk: &Desk, wait: Duration) -> Result<(), Cut> {
+    if wait.is_zero() {
+        return Ok(());
+    }
+    tokio::select! {
+        () = tokio::time::sleep(wait) => Ok(()),
+        () = desk.stopped() => Err(Cut),
+    }
+}
+
+fn plan_call(desk: &Desk, kind: CallKind, faults: &Faults) -> CallPlan {
+    let plan = faults.plan_call(kind, fastrand::f64);
+    if let Some(fault) = plan.fault {
+        desk.counters.count_fault(fault.as_str());
+        tracing::debug!(
+            call = kind.as_str(),
+            fault = fault.as_str(),
+            "something goes wrong, as it was told to"
+        );
+    }
+    plan
+}
+
+/// The faults of a call about an accepted task; its prompt was readable when it was accepted.
+fn faults_of_accepted(desk: &Desk, prompt: Option<&str>) -> Faults {
+    prompt.and_then(|prompt| desk.faults_of(prompt).ok()).unwrap_or_else(|| desk.faults.clone())
+}
+
+fn refusal_of(plan: CallPlan) -> Option<Refusal> {
+    match plan.fault? {
+        CallFault::Error => Some(Refusal::Broken),
+        CallFault::TooMany => Some(Refusal::TooMany),
+        CallFault::Hang | CallFault::Cut | CallFault::Garbage => None,
+    }
+}
+
+/// The body as JSON, and how many bytes it had.
+async fn read_json(body: Incoming) -> Result<(Value, usize), Refusal> {
+    let whole = tokio::time::timeout(BODY_WAIT_MAX, Limited::new(body, BODY_BYTES_MAX).collect()).await;
+    let malformed = |error: String| Refusal::Malformed(format!("the body could not be read: {error}"));
+    let whole = whole.map_err(|late| malformed(late.to_string()))?;
+    let bytes: Bytes = whole.map_err(|error| malformed(error.to_string()))?.to_bytes();
+    let value = serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;
+    Ok((value, bytes.len()))
+}
+
+fn text_of<'a>(head: &'a Parts, name: &HeaderName) -> Option<&'a str> {
+    head.headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// The host by which the caller reached us: HTTP/2 has it in the address, HTTP/1 in a header that it must send.
+fn host_of(head: &Parts) -> &str {
+    let authority = head.uri.authority().map(http::uri::Authority::as_str);
+    authority.or_else(|| text_of(head, &header::HOST)).unwrap_or("localhost")
+}
+
+fn not_found(text: &str) -> Response<Body> {
+    reply::json(&Answer {
+        status: StatusCode::NOT_FOUND,
+        body: json!({ "code": 404, "msg": text, "message": text }),
+    })
+}
+
+fn plain(status: StatusCode) -> Response<Body> {
+    reply::bytes(status, "text/plain", Bytes::from(status.as_str().to_owned()))
+}

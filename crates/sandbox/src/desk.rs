@@ -1,0 +1,121 @@
+//! What all calls share: the settings, the ledger, the studio, and how many calls of each kind were seen.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use crate::apis::{Api, Refusal};
+use crate::faults::{CallFault, FaultError, Faults};
+use crate::ledger::{Entry, Ledger, LedgerError, bounded};
+use crate::media::Studio;
+use crate::task::{Order, Task};
+
+/// What all calls share.
+pub(crate) struct Desk {
+    pub(crate) faults: Faults,
+    pub(crate) generation: Duration,
+    /// The only key that is accepted; any if `None`.
+    pub(crate) key: Option<String>,
+    pub(crate) ledger: Ledger,
+    pub(crate) studio: Studio,
+    pub(crate) counters: Counters,
+    /// Becomes true, or loses its sender, when the server shall stop.
+    pub(crate) stop: watch::Receiver<bool>,
+}
+
+/// An order and all that was said of it before it is accepted.
+pub(crate) struct Submission<'a> {
+    pub(crate) api: &'a dyn Api,
+    pub(crate) order: Order,
+    pub(crate) body: Value,
+    pub(crate) body_bytes: usize,
+    /// What will go wrong with the answer.
+    pub(crate) answer_fault: Option<CallFault>,
+}
+
+impl Desk {
+    /// The faults of a call for `prompt`: its own words first.
+    pub(crate) fn faults_of(&self, prompt: &str) -> Result<Faults, FaultError> {
+        Ok(Faults::of_prompt(prompt)?.then(&self.faults))
+    }
+
+    /// Whether a call with this `Authorization` header may pass.
+    pub(crate) fn admit(&self, authorization: Option<&str>) -> Result<(), Refusal> {
+        let given = authorization.and_then(|text| text.strip_prefix("Bearer ")).map_or("", str::trim);
+        match &self.key {
+            Some(key) if given == key => Ok(()),
+            None if !given.is_empty() => Ok(()),
+            _ => Err(Refusal::Unauthorized),
+        }
+    }
+
+    /// Decides the fate of an order and writes it down; returns the id of the task. A prompt whose faults cannot be
+    /// read is the caller's to refuse before.
+    pub(crate) async fn accept(
+        &self,
+        submission: Submission<'_>,
+        faults: &Faults,
+    ) -> Result<String, LedgerError> {
+        let Submission { api, order, body, body_bytes, answer_fault } = submission;
+        let plan = faults.plan_task(fastrand::f64);
+        let generation = plan.generation.unwrap_or(self.generation);
+        let id = api.encode_id(order.kind, &format!("{:032x}", fastrand::u128(..)));
+        let task = Task {
+            id: id.clone(),
+            api: api.name().to_owned(),
+            order,
+            accepted_at_ms: now_ms(),
+            fate: plan.fate,
+            generation_ms: u64::try_from(generation.as_millis()).unwrap_or(u64::MAX),
+        };
+        self.ledger.append(Entry { task, answer_fault, body: bounded(body, body_bytes) }).await?;
+        Ok(id)
+    }
+
+    /// Waits until the server shall stop.
+    pub(crate) async fn stopped(&self) {
+        // An error means that the sender is gone, which is the same.
+        let _ = self.stop.clone().wait_for(|stop| *stop).await;
+    }
+}
+
+/// Now, in milliseconds since 1970. Wall-clock time, because tasks go on after a restart.
+pub(crate) fn now_ms() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// How many calls of each kind were seen and how many faults of each kind were made, since the start.
+#[derive(Default)]
+pub(crate) struct Counters(Mutex<Counts>);
+
+#[derive(Default)]
+struct Counts {
+    calls: BTreeMap<String, u64>,
+    faults: BTreeMap<&'static str, u64>,
+}
+
+impl Counters {
+    /// Counts a call, for instance `kie.submit` or `media`.
+    pub(crate) fn count_call(&self, name: String) {
+        *self.counts().calls.entry(name).or_default() += 1;
+    }
+
+    /// Counts a fault.
+    pub(crate) fn count_fault(&self, name: &'static str) {
+        *self.counts().faults.entry(name).or_default() += 1;
+    }
+
+    /// The counts as JSON: of calls, of faults.
+    pub(crate) fn encode(&self) -> (Value, Value) {
+        let counts = self.counts();
+        (json!(counts.calls), json!(counts.faults))
+    }
+
+    fn counts(&self) -> std::sync::MutexGuard<'_, Counts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,153 @@
+//! An accepted task, and how it stands at a moment. Pure: the moment comes in, so a restart changes nothing.
+
+use serde::{Deserialize, Serialize};
+
+use crate::faults::Fate;
+
+/// What a task makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Kind {
+    Video,
+    Image,
+    Audio,
+}
+
+impl Kind {
+    /// The ending of its file's name, without the dot.
+    pub(crate) fn extension(self) -> &'static str {
+        match self {
+            Self::Video => "mp4",
+            Self::Image => "png",
+            Self::Audio => "wav",
+        }
+    }
+
+    /// Its media type.
+    pub(crate) fn media_type(self) -> &'static str {
+        match self {
+            Self::Video => "video/mp4",
+            Self::Image => "image/png",
+            Self::Audio => "audio/wav",
+        }
+    }
+}
+
+/// What an API read out of a submit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Order {
+    pub(crate) kind: Kind,
+    pub(crate) model: String,
+    pub(crate) prompt: String,
+    /// `16:9`, or a word that means "decide yourself".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) aspect_ratio: Option<String>,
+    /// `1024x1024`, or a word that we do not know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) size: Option<String>,
+}
+
+/// An accepted task: what was ordered and what was decided for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Task {
+    pub(crate) id: String,
+    /// The name of the API that it came in by.
+    pub(crate) api: String,
+    #[serde(flatten)]
+    pub(crate) order: Order,
+    /// Milliseconds since 1970.
+    pub(crate) accepted_at_ms: u64,
+    pub(crate) fate: Fate,
+    /// From acceptance to the end.
+    pub(crate) generation_ms: u64,
+}
+
+/// How a task stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Progress {
+    Waiting,
+    /// 1 to 99.
+    Running {
+        percent: u8,
+    },
+    Succeeded,
+    Failed,
+    Refused,
+}
+
+impl Task {
+    /// How it stands at `now_ms`. It waits for a tenth of its time; a task that never finishes creeps up to 99 %.
+    pub(crate) fn progress(&self, now_ms: u64) -> Progress {
+        let elapsed_ms = now_ms.saturating_sub(self.accepted_at_ms);
+        match self.fate {
+            _ if now_ms < self.started_at_ms() => Progress::Waiting,
+            Fate::Succeed if elapsed_ms >= self.generation_ms => Progress::Succeeded,
+            Fate::Fail if elapsed_ms >= self.generation_ms => Progress::Failed,
+            Fate::Policy if elapsed_ms >= self.generation_ms => Progress::Refused,
+            _ => {
+                let percent = elapsed_ms.saturating_mul(100) / self.generation_ms.max(1);
+                Progress::Running { percent: u8::try_from(percent.clamp(1, 99)).expect("at most 99") }
+            }
+        }
+    }
+
+    /// When it began to run; milliseconds since 1970.
+    pub(crate) fn started_at_ms(&self) -> u64 {
+        self.accepted_at_ms.saturating_add(self.generation_ms / 10)
+    }
+
+    /// When it ends, if it ends; milliseconds since 1970.
+    pub(crate) fn finished_at_ms(&self) -> u64 {
+        self.accepted_at_ms.saturating_add(self.generation_ms)
+    }
+
+    /// The path of its result on this server.
+    pub(crate) fn media_path(&self) -> String {
+        format!("/media/{}.{}", self.id, self.order.kind.extension())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task(fate: Fate) -> Task {
+        let order = Order {
+            kind: Kind::Video,
+            model: "veo3".into(),
+            prompt: "a cat".into(),
+            aspect_ratio: None,
+            size: None,
+        };
+        Task { id: "t".into(), api: "kie".into(), order, accepted_at_ms: 1_000, fate, generation_ms: 2_000 }
+    }
+
+    #[test]
+    fn a_task_waits_runs_and_ends() {
+        let at = |now_ms| task(Fate::Succeed).progress(now_ms);
+        assert_eq!(at(1_000), Progress::Waiting);
+        assert_eq!(at(1_200), Progress::Running { percent: 10 });
+        assert_eq!(at(2_000), Progress::Running { percent: 50 });
+        assert_eq!(at(2_999), Progress::Running { percent: 99 });
+        assert_eq!(at(3_000), Progress::Succeeded);
+    }
+
+    #[test]
+    fn its_fate_decides_the_end() {
+        assert_eq!(task(Fate::Fail).progress(3_000), Progress::Failed);
+        assert_eq!(task(Fate::Policy).progress(3_000), Progress::Refused);
+        assert_eq!(task(Fate::Never).progress(u64::MAX), Progress::Running { percent: 99 });
+    }
+
+    #[test]
+    fn a_clock_that_went_back_does_no_harm() {
+        assert_eq!(task(Fate::Succeed).progress(0), Progress::Waiting);
+    }
+
+    #[test]
+    fn a_task_without_duration_is_done_at_once() {
+        let mut task = task(Fate::Succeed);
+        task.generation_ms = 0;
+        assert_eq!(task.progress(1_000), Progress::Succeeded);
+    }
+}

@@ -1,0 +1,102 @@
+//! kie's Veo API.
+
+use http::{Method, StatusCode, header};
+use serde_json::{Value, json};
+
+use crate::client::{House, settings};
+
+const SUBMIT: &str = "/api/v1/veo/generate";
+
+#[tokio::test]
+async fn a_clip_is_ordered_watched_and_fetched() {
+    let house = House::with_faults("").await;
+    let submitted = house.submit_kie("a cat").await;
+    assert_eq!((&submitted["code"], &submitted["msg"]), (&json!(200), &json!("success")));
+    let id = submitted["data"]["taskId"].as_str().unwrap();
+    let finished = house.finished_kie(id).await;
+    assert_eq!(finished["data"]["successFlag"], 1);
+    assert_eq!(finished["data"]["response"]["taskId"], id);
+    assert_eq!(finished["data"]["errorCode"], Value::Null);
+    let url = finished["data"]["response"]["resultUrls"][0].as_str().unwrap();
+    let clip = house.get(url).await;
+    assert_eq!(
+        (clip.status, &clip.headers[header::CONTENT_TYPE]),
+        (StatusCode::OK, &"video/mp4".parse().unwrap())
+    );
+    assert_eq!(&clip.body[4..8], b"ftyp");
+}
+
+#[tokio::test]
+async fn a_task_at_work_has_no_response() {
+    let house = House::with_faults("").await;
+    let submitted = house.submit_kie("a cat [sandbox:slow=3600s]").await;
+    let id = submitted["data"]["taskId"].as_str().unwrap();
+    let running = house.get(&format!("/api/v1/veo/record-info?taskId={id}")).await.json();
+    assert_eq!((&running["code"], &running["data"]["successFlag"]), (&json!(200), &json!(0)));
+    assert_eq!(
+        (&running["data"]["response"], &running["data"]["completeTime"]),
+        (&Value::Null, &Value::Null)
+    );
+}
+
+#[tokio::test]
+async fn only_a_clip_that_is_not_landscape_has_an_origin() {
+    let house = House::with_faults("").await;
+    let origins = async |ratio: &str| {
+        let order = json!({ "prompt": "a cat", "aspectRatio": ratio });
+        let submitted = house.post(SUBMIT, &order).await.json();
+        let finished = house.finished_kie(submitted["data"]["taskId"].as_str().unwrap()).await;
+        finished["data"]["response"]["originUrls"].clone()
+    };
+    assert_eq!(origins("16:9").await, Value::Null);
+    assert!(origins("9:16").await[0].as_str().unwrap().ends_with(".mp4"));
+}
+
+#[tokio::test]
+async fn refusals_are_http_200_with_a_code() {
+    let house = House::with_faults("").await;
+    let said = async |request| {
+        let reply = house.call(request).await.unwrap();
+        assert_eq!(reply.status, StatusCode::OK);
+        let body = reply.json();
+        assert!(body["msg"].is_string() && body["data"].is_null(), "{body}");
+        body["code"].as_u64().unwrap()
+    };
+    let post = |body: &str| house.request(Method::POST, SUBMIT, body.to_owned());
+    assert_eq!(said(post("{")).await, 400);
+    assert_eq!(said(post(r#"{"prompt":"a","imageUrls":["data:image/png;base64,AAAA"]}"#)).await, 422);
+    assert_eq!(said(post(r#"{"prompt":"a [sandbox:explode]"}"#)).await, 422);
+    assert_eq!(said(house.request(Method::GET, "/api/v1/veo/record-info?taskId=none", "")).await, 422);
+    assert_eq!(said(house.request(Method::GET, "/api/v1/veo/record-info", "")).await, 422);
+    let mut without_key = post(r#"{"prompt":"a"}"#);
+    without_key.headers_mut().remove(header::AUTHORIZATION);
+    assert_eq!(said(without_key).await, 401);
+    assert_eq!(house.ledger().await["entries"], json!([]), "nothing was accepted");
+}
+
+#[tokio::test]
+async fn a_key_can_be_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = settings(folder.path(), "");
+    settings.key = Some("another-key".into());
+    let house = House::open(folder, settings).await;
+    assert_eq!(house.submit_kie("a cat").await["code"], 401);
+    let mut request = house.request(Method::POST, SUBMIT, r#"{"prompt":"a"}"#);
+    request.headers_mut().insert(header::AUTHORIZATION, "Bearer another-key".parse().unwrap());
+    assert_eq!(house.call(request).await.unwrap().json()["code"], 200);
+}
+
+#[tokio::test]
+async fn a_task_can_fail_in_two_ways() {
+    let house = House::with_faults("").await;
+    let finished = async |prompt: &str| {
+        let submitted = house.submit_kie(prompt).await;
+        house.finished_kie(submitted["data"]["taskId"].as_str().unwrap()).await
+    };
+    let failed = finished("a cat [sandbox:fail]").await;
+    assert_eq!((&failed["code"], &failed["data"]["successFlag"]), (&json!(200), &json!(3)));
+    assert_eq!(failed["data"]["errorCode"], 501);
+    let refused = finished("a cat [sandbox:policy]").await;
+    assert_eq!((&refused["code"], &refused["data"]["successFlag"]), (&json!(400), &json!(2)));
+    assert!(refused["msg"].as_str().unwrap().contains("content policies"));
+}

@@ -1,0 +1,14 @@
+//! Stories over real sockets: what a gateway, or a test of one, sees of the sandbox.
+
+#[cfg(test)]
+mod client;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod kie;
+#[cfg(test)]
+mod media;
+#[cfg(test)]
+mod restart;
+#[cfg(test)]
+mod v2;
