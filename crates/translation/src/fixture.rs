@@ -97,10 +97,12 @@ fn header(line: &str) -> Option<(HeaderName, HeaderValue)> {
 }
 
 fn write(start: &str, headers: &HeaderMap, body: &[u8]) -> String {
-    let mut lines = vec![start.to_owned()];
-    for (name, value) in headers {
-        lines.push(format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())));
-    }
+    let mut lines: Vec<String> = headers
+        .iter()
+        .map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())))
+        .collect();
+    lines.sort();
+    lines.insert(0, start.to_owned());
     let body = match serde_json::from_slice::<serde_json::Value>(body) {
         Ok(json) => format!("{json:#}"),
         Err(_) => String::from_utf8_lossy(body).into_owned(),

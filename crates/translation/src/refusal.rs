@@ -79,16 +79,21 @@ impl Refusal {
             .with_retry(self.retry)
     }
 
-    /// Like [`Self::failure`], with the wait that the reply's headers ask for.
+    /// Like [`Self::failure`], with the wait that the reply's headers ask for, and for the operator its status, too,
+    /// and its body if it says nothing that we know where to find.
     pub(crate) fn failure_in(self, reply: &Reply, said: &str) -> Failure {
         let mut failure = self.failure(said);
-        failure.internal = bounded(&format!("HTTP {}: {said}", reply.status.as_u16()), INTERNAL_CHARS_MAX);
+        failure.internal = if said.is_empty() {
+            puzzling("no message", reply)
+        } else {
+            bounded(&format!("HTTP {}: {said}", reply.status.as_u16()), INTERNAL_CHARS_MAX)
+        };
         failure.retry_after = retry_after(&reply.headers);
         failure
     }
 }
 
-/// A reply that proves nothing, for the operator.
+/// A reply that we make nothing of, for the operator.
 pub(crate) fn puzzling(what: &str, reply: &Reply) -> String {
     let body = String::from_utf8_lossy(&reply.body[..reply.body.len().min(4 * INTERNAL_CHARS_MAX)]);
     bounded(&format!("{what} (HTTP {}): {body}", reply.status.as_u16()), INTERNAL_CHARS_MAX)

@@ -97,7 +97,7 @@ impl Provider for Kie {
             Some(200) => {}
             None if reply.status.is_success() => {}
             // The same code that refuses a prompt also says that an enlarged clip is not ready yet.
-            Some(400) if envelope.said().contains("processing") => {
+            Some(400) if envelope.said().contains("is processing") => {
                 return Progress::Running { percent: None };
             }
             Some(400 | 451) => return failed(INVALID, envelope.said(), reply),

@@ -60,19 +60,17 @@ impl Provider for V2 {
     fn decode_submit(&self, reply: &Reply) -> SubmitOutcome {
         let created: Created = serde_json::from_slice(&reply.body).unwrap_or_default();
         let id = if created.task_id.is_empty() { created.id } else { created.task_id };
-        let handle = web::handle(&id);
-        if let (true, Ok(handle)) = (reply.status.is_success(), &handle) {
-            return SubmitOutcome::Accepted { handle: handle.clone() };
-        }
+        let problem = match web::handle(&id) {
+            Ok(handle) if reply.status.is_success() => return SubmitOutcome::Accepted { handle },
+            Err(problem) if reply.status.is_success() => problem,
+            _ => "neither accepted nor refused".to_owned(),
+        };
         let error: ErrorReply = serde_json::from_slice(&reply.body).unwrap_or_default();
         match refusal(&error, reply.status) {
             Some(refusal) => {
                 SubmitOutcome::Rejected(refusal.or_policy(error.said()).failure_in(reply, error.said()))
             }
-            None => {
-                let what = handle.err().unwrap_or_else(|| "neither accepted nor refused".to_owned());
-                SubmitOutcome::Unknown { reason: puzzling(&what, reply) }
-            }
+            None => SubmitOutcome::Unknown { reason: puzzling(&problem, reply) },
         }
     }
 
