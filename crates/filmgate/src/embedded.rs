@@ -53,7 +53,10 @@ pub(crate) fn routes(catalogue: &Catalogue) -> Vec<Route> {
         };
         translation::PROVIDERS.iter().filter_map(candidate).collect()
     };
-    catalogue.iter().map(|model| Route { model: model.name.clone(), candidates: candidates(&model.name) }).collect()
+    catalogue
+        .iter()
+        .map(|model| Route { model: model.name.clone(), candidates: candidates(&model.name) })
+        .collect()
 }
 
 #[cfg(test)]

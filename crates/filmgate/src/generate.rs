@@ -61,18 +61,20 @@ impl Gateway {
             return Ok(Self { upstream, url, key, running: None, lent: None });
         }
         let mut config = source::data_config(&options.data)?;
-        let (url, running, keyring) = if store::SqliteStore::is_served(source::store_path(&config))? {
-            (serve::served_url(&config)?, None, keys::keyring(&config)?)
+        let (url, running, beside) = if store::SqliteStore::is_served(source::store_path(&config))? {
+            (serve::served_url(&config)?, None, Some(keys::keyring(&config)?))
         } else {
             telemetry::log(telemetry::Format::Text, "warn")?;
             config.server.listen.set_port(0);
             config.server.admin_listen.set_port(0);
             let running = Running::start(&config).await?;
-            (running.url.clone(), Some(running), keys::keyring(&config)?)
+            (running.url.clone(), Some(running), None)
         };
         let (key, lent) = match &options.key {
             Some(key) => (key.clone(), None),
             None => {
+                let own = || running.as_ref().map(|running: &Running| running.keyring.clone());
+                let keyring = beside.or_else(own).context("a gateway has a keyring")?;
                 let new = NewKey { name: "generate".to_owned(), ..NewKey::default() };
                 let (key, record) = keyring.create(new).await?;
                 (key, Some((keyring, record.owner)))
@@ -104,11 +106,18 @@ impl Gateway {
 
     /// Polls until the task has ended; the URLs of its results.
     async fn wait(&self, path: &str) -> anyhow::Result<Vec<String>> {
-        let bar = ProgressBar::new(100).with_style(ProgressStyle::with_template("{bar:40} {percent:>3}% {msg} {elapsed}")?);
+        let bar = ProgressBar::new(100)
+            .with_style(ProgressStyle::with_template("{bar:40} {percent:>3}% {msg} {elapsed}")?);
         let mut failures = 0;
         loop {
             let call = Call::get(path).with_bearer(&self.key);
-            match self.upstream.ask(&self.url, call, CALL_TIMEOUT).await.map_err(anyhow::Error::from).and_then(|r| read(&r)) {
+            match self
+                .upstream
+                .ask(&self.url, call, CALL_TIMEOUT)
+                .await
+                .map_err(anyhow::Error::from)
+                .and_then(|r| read(&r))
+            {
                 Ok(task) => {
                     failures = 0;
                     let percent = task["progress"].as_str().unwrap_or_default().trim_end_matches('%');
@@ -119,7 +128,9 @@ impl Gateway {
                             bar.finish_and_clear();
                             return results(&task);
                         }
-                        Some("FAILURE") => bail!("the generation failed: {}", task["fail_reason"].as_str().unwrap_or("")),
+                        Some("FAILURE") => {
+                            bail!("the generation failed: {}", task["fail_reason"].as_str().unwrap_or(""))
+                        }
                         _ => {}
                     }
                 }
@@ -163,7 +174,8 @@ fn image_text(image: &str) -> anyhow::Result<String> {
         return Ok(image.to_owned());
     }
     let bytes = std::fs::read(image).with_context(|| format!("reading {image}"))?;
-    let media_type = media_type_of_bytes(&bytes).with_context(|| format!("{image} is no image that can be told"))?;
+    let media_type =
+        media_type_of_bytes(&bytes).with_context(|| format!("{image} is no image that can be told"))?;
     Ok(format!("data:{media_type};base64,{}", STANDARD.encode(bytes)))
 }
 

@@ -23,7 +23,10 @@ pub(crate) async fn run(options: KeysOptions) -> anyhow::Result<ExitCode> {
         }
         KeysAction::List => list(&keyring).await?,
         KeysAction::Revoke { id } => {
-            anyhow::ensure!(keyring.revoke(&OwnerId::new(id)).await?, "no such key, or it was revoked before");
+            anyhow::ensure!(
+                keyring.revoke(&OwnerId::new(id)).await?,
+                "no such key, or it was revoked before"
+            );
             println!("revoked");
         }
     }
@@ -32,7 +35,8 @@ pub(crate) async fn run(options: KeysOptions) -> anyhow::Result<ExitCode> {
 
 /// The keys of the store that `config` names; its directory is made if it is not there.
 pub(crate) fn keyring(config: &Config) -> anyhow::Result<Keyring> {
-    std::fs::create_dir_all(&config.data_dir).with_context(|| format!("making {}", config.data_dir.display()))?;
+    std::fs::create_dir_all(&config.data_dir)
+        .with_context(|| format!("making {}", config.data_dir.display()))?;
     let store = SqliteStore::open(source::store_path(config), SqliteSettings::default())?;
     let limits = ClientLimits {
         requests_per_minute: config.limits.requests_per_minute,
@@ -44,7 +48,8 @@ pub(crate) fn keyring(config: &Config) -> anyhow::Result<Keyring> {
 async fn list(keyring: &Keyring) -> anyhow::Result<()> {
     println!("{:<38}{:<20}{:>12}{:>12}  state", "id", "name", "requests/min", "tasks");
     for key in keyring.list().await? {
-        let number = |limit: Option<u32>| limit.map_or_else(|| "default".to_owned(), |limit| limit.to_string());
+        let number =
+            |limit: Option<u32>| limit.map_or_else(|| "default".to_owned(), |limit| limit.to_string());
         let state = if key.revoked_at.is_some() { "revoked" } else { "live" };
         let (requests, tasks) = (number(key.requests_per_minute), number(key.concurrent_tasks));
         println!("{:<38}{:<20}{requests:>12}{tasks:>12}  {state}", key.owner.as_str(), key.name);

@@ -23,7 +23,8 @@ pub(crate) async fn run(options: &ServeOptions) -> anyhow::Result<ExitCode> {
     };
     telemetry::log(format, config.log.level.as_str())?;
     let running = Running::start(&config).await?;
-    std::fs::write(address_file(&config), &running.url).context("leaving the address in the data directory")?;
+    std::fs::write(address_file(&config), &running.url)
+        .context("leaving the address in the data directory")?;
     let key = first_key(&running).await?;
     greet(&running, key.as_deref(), config.sandbox.embed);
     stop_signal().await?;
@@ -47,13 +48,18 @@ async fn first_key(running: &Running) -> anyhow::Result<Option<String>> {
     if running.keyring.declares_any() || !running.keyring.list().await?.is_empty() {
         return Ok(None);
     }
-    let (secret, _record) = running.keyring.create(NewKey { name: "first".to_owned(), ..NewKey::default() }).await?;
+    let (secret, _record) =
+        running.keyring.create(NewKey { name: "first".to_owned(), ..NewKey::default() }).await?;
     Ok(Some(secret))
 }
 
 fn greet(running: &Running, key: Option<&str>, sandbox: bool) {
     let url = &running.url;
-    println!("filmgate {} serves {url}, and http://{} for operators", env!("CARGO_PKG_VERSION"), running.admin);
+    println!(
+        "filmgate {} serves {url}, and http://{} for operators",
+        env!("CARGO_PKG_VERSION"),
+        running.admin
+    );
     if sandbox {
         println!("models are served by the embedded sandbox: real files, no cost");
     }

@@ -78,7 +78,9 @@ impl Running {
         }
         // A submission under way is worth waiting for: its answer says whether money was spent.
         if tokio::time::timeout(self.worker_grace, self.worker).await.is_err() {
-            tracing::warn!("steps were still under way at the end of the grace period; they resume at the next start");
+            tracing::warn!(
+                "steps were still under way at the end of the grace period; they resume at the next start"
+            );
         }
         if let Some(sandbox) = self.sandbox {
             sandbox.stop().await;

@@ -68,10 +68,6 @@ impl AssetStorage {
 }
 
 impl PendingAsset {
-    pub(crate) fn id(&self) -> &AssetId {
-        &self.id
-    }
-
     pub(crate) fn file(&mut self) -> &mut fs::File {
         &mut self.file
     }
@@ -124,7 +120,7 @@ mod tests {
         let storage = AssetStorage::new(dir.path());
         let mut pending = storage.begin().await.unwrap();
         pending.file().write_all(b"half").await.unwrap();
-        let (id, temporary) = (pending.id().clone(), pending.temporary.clone());
+        let (id, temporary) = (pending.id.clone(), pending.temporary.clone());
         drop(pending);
         assert!(!temporary.exists());
         assert!(!storage.path(&id).unwrap().exists());

@@ -8,6 +8,7 @@ mod clock;
 mod collect;
 mod held;
 mod keys;
+mod line;
 mod metrics;
 mod poll;
 mod service;

@@ -10,6 +10,7 @@ use store::{StoreError, TaskStore};
 use tokio::sync::Notify;
 use upstream::Upstream;
 
+use crate::line::Lines;
 use crate::metrics::Metrics;
 use crate::{AssetStorage, Settings};
 
@@ -46,6 +47,8 @@ pub struct Shared {
     pub(crate) metrics: Metrics,
     /// Wakes the worker: something is due now.
     pub(crate) wake: Notify,
+    /// Tasks that wait for room at an account.
+    pub(crate) lines: Lines,
     slots: Slots,
     /// The account slot that each task with a live attempt holds.
     held: Mutex<HashMap<TaskId, Permit>>,
@@ -70,6 +73,7 @@ impl Shared {
             settings: parts.settings,
             metrics: Metrics::new(registry)?,
             wake: Notify::new(),
+            lines: Lines::default(),
             slots,
         }))
     }

@@ -10,7 +10,7 @@ use upstream::SendError;
 
 use crate::held::{Held, StepError};
 
-/// How long a task waits when all its accounts are full. Slots come free at any time, so it is short.
+/// How long a task waits at least when its accounts are full. Slots come free at any time, so it is short.
 const FULL_RETRY_AFTER: Duration = Duration::from_millis(500);
 /// After a refusal that may pass: the first wait, doubled with each attempt, and its bound.
 const BUSY_RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -34,7 +34,7 @@ struct Sending {
 pub(crate) async fn step(mut held: Held<'_>) -> Result<(), StepError> {
     let plan = held.shared.router.plan(&held.task.request, &held.task.attempts);
     match choose(&held, &plan) {
-        Choice::Wait(after) => held.put_back(spread(after)).await,
+        Choice::Wait(after) => held.put_back(after).await,
         Choice::Nobody(failure) => held.fail(failure).await,
         Choice::Send(sending) => {
             held.apply(TaskEvent::SubmitIntended { plan: sending.plan.clone() })?;
@@ -52,7 +52,7 @@ pub(crate) async fn step(mut held: Held<'_>) -> Result<(), StepError> {
 
 /// The first candidate that can express the request and has room; its slot is taken.
 fn choose(held: &Held<'_>, plan: &Plan) -> Choice {
-    let mut wait: Option<Duration> = None;
+    let mut full: Option<Full<'_>> = None;
     let mut reasons = Vec::new();
     for candidate in &plan.candidates {
         let (account, provider, call) = match prepare(held, candidate) {
@@ -63,7 +63,7 @@ fn choose(held: &Held<'_>, plan: &Plan) -> Choice {
             }
         };
         match reserve(held, account) {
-            Err(after) => wait = Some(wait.map_or(after, |wait| wait.min(after))),
+            Err(after) => full = full.filter(|full| full.after <= after).or(Some(Full { account, after })),
             Ok(()) => {
                 let plan = NewAttempt {
                     account: account.name.clone(),
@@ -74,7 +74,18 @@ fn choose(held: &Held<'_>, plan: &Plan) -> Choice {
             }
         }
     }
-    wait.map_or_else(|| Choice::Nobody(no_route(&reasons)), Choice::Wait)
+    full.map_or_else(|| Choice::Nobody(no_route(&reasons)), |full| Choice::Wait(queue_up(held, &full)))
+}
+
+/// An account that may have room again after a while.
+struct Full<'a> {
+    account: &'a Account,
+    after: Duration,
+}
+
+fn queue_up(held: &Held<'_>, full: &Full<'_>) -> Duration {
+    let spacing = Duration::from_secs(60) / full.account.requests_per_minute.max(1);
+    held.shared.lines.queue_up(&full.account.name, full.after, spacing)
 }
 
 fn prepare<'a>(
