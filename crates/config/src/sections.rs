@@ -39,19 +39,30 @@ pub struct Server {
     /// Connections at one time; more wait to be accepted.
     #[schemars(range(min = 1))]
     pub connections_max: usize,
-    /// From the opening of a connection to its first byte, and to the end of the TLS handshake.
+    /// Requests at one time on one HTTP/2 connection.
+    #[schemars(range(min = 1))]
+    pub streams_max: u32,
+    /// The largest head of a request, from 8KiB to 1MiB.
+    #[serde(with = "text::size")]
+    #[schemars(with = "SizeText")]
+    pub head_bytes_max: u64,
+    /// From the opening of a connection to its first byte, TLS handshake included.
     #[serde(with = "text::duration")]
     #[schemars(with = "DurationText")]
     pub first_byte_timeout: Duration,
-    /// For all headers of a request.
+    /// For the headers of a request, from their first byte.
     #[serde(with = "text::duration")]
     #[schemars(with = "DurationText")]
     pub header_timeout: Duration,
-    /// For the whole body of a request.
+    /// For the body of a request. Grows by a second for every body_bytes_per_second_min that have arrived.
     #[serde(with = "text::duration")]
     #[schemars(with = "DurationText")]
     pub body_timeout: Duration,
-    /// For a request from its headers to its answer.
+    /// A body that arrives more slowly than this is given up once body_timeout is used up.
+    #[serde(with = "text::size")]
+    #[schemars(with = "SizeText")]
+    pub body_bytes_per_second_min: u64,
+    /// For a request from its headers to its answer, without the time in which its body arrives.
     #[serde(with = "text::duration")]
     #[schemars(with = "DurationText")]
     pub request_timeout: Duration,
@@ -86,9 +97,12 @@ impl Default for Server {
             public_url: None,
             tls: None,
             connections_max: 10_000,
+            streams_max: 128,
+            head_bytes_max: 64 * KIB,
             first_byte_timeout: Duration::from_secs(10),
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(60),
+            body_bytes_per_second_min: 32 * KIB,
             request_timeout: Duration::from_secs(75),
             idle_timeout: Duration::from_secs(75),
             body_bytes_max: 64 * MIB,
@@ -160,11 +174,15 @@ pub struct Tasks {
     #[serde(with = "text::duration")]
     #[schemars(with = "DurationText")]
     pub unknown_hold: Duration,
-    /// For a provider to answer a submit.
+    /// For a connection to a provider, TLS handshake included.
+    #[serde(with = "text::duration")]
+    #[schemars(with = "DurationText")]
+    pub connect_timeout: Duration,
+    /// For a provider to answer a submit, connecting included.
     #[serde(with = "text::duration")]
     #[schemars(with = "DurationText")]
     pub submit_timeout: Duration,
-    /// For a provider to answer a poll.
+    /// For a provider to answer a poll, connecting included.
     #[serde(with = "text::duration")]
     #[schemars(with = "DurationText")]
     pub poll_timeout: Duration,
@@ -196,6 +214,7 @@ impl Default for Tasks {
             lease: MINUTE * 3 / 2,
             task_deadline: HOUR * 24,
             unknown_hold: MINUTE * 30,
+            connect_timeout: Duration::from_secs(10),
             submit_timeout: MINUTE,
             poll_timeout: MINUTE / 2,
             result_timeout: MINUTE * 10,

@@ -1,2 +1,49 @@
-//! (under construction)
-fn main() {}
+//! The project's chores: `cargo xtask setup | test | ci | tidy | schema`. What passes `ci` here passes everywhere.
+
+mod chores;
+mod setup;
+mod step;
+mod tidy;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+cargo xtask setup          install what is missing for the tests and checks
+cargo xtask test [ARGS]    build the binary, run all tests; ARGS go to cargo nextest
+cargo xtask ci             formatting, lints, docs, dependencies, tidy, tests
+cargo xtask tidy           our own small checks
+cargo xtask schema         write the generated files in config/";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            step::say(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> anyhow::Result<()> {
+    let root = root();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["setup"] => setup::everything(),
+        ["test", rest @ ..] => chores::test(&root, rest),
+        ["ci"] => chores::ci(&root),
+        ["tidy"] => tidy::run(&root),
+        ["schema"] => chores::schema(&root),
+        _ => anyhow::bail!("no such chore\n{USAGE}"),
+    }
+}
+
+/// The repository, from wherever the chore was called.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .expect("this crate lives in crates/xtask")
+        .to_owned()
+}

@@ -9,6 +9,9 @@ use crate::file::File;
 use crate::findings::Findings;
 use crate::sections::{Limits, Server, Store, Tasks, Tls};
 
+/// Below, ordinary requests would be refused; above, a head is no longer one.
+const HEAD_BYTES: std::ops::RangeInclusive<u64> = 8 << 10..=1 << 20;
+
 /// Checks the plain sections and brings URLs into their plain form.
 pub(super) fn check(file: &mut File, environment: &dyn Environment, findings: &mut Findings<'_>) {
     server(&mut file.server, findings);
@@ -25,6 +28,11 @@ pub(super) fn check(file: &mut File, environment: &dyn Environment, findings: &m
 
 fn server(server: &mut Server, findings: &mut Findings<'_>) {
     findings.positive("server.connections_max", server.connections_max == 0);
+    findings.positive("server.streams_max", server.streams_max == 0);
+    findings.positive("server.body_bytes_per_second_min", server.body_bytes_per_second_min == 0);
+    if !HEAD_BYTES.contains(&server.head_bytes_max) {
+        findings.add("server.head_bytes_max", "must be from 8KiB to 1MiB");
+    }
     findings.positive("server.requests_in_flight_max", server.requests_in_flight_max == 0);
     findings.positive("server.first_byte_timeout", server.first_byte_timeout.is_zero());
     findings.positive("server.header_timeout", server.header_timeout.is_zero());
@@ -35,9 +43,6 @@ fn server(server: &mut Server, findings: &mut Findings<'_>) {
     if server.body_bytes_max > server.buffered_bytes_max {
         let text = "must not be less than body_bytes_max, or the largest body could never be taken";
         findings.add("server.buffered_bytes_max", text);
-    }
-    if server.body_timeout > server.request_timeout {
-        findings.add("server.body_timeout", "must not be longer than request_timeout");
     }
     if server.listen == server.admin_listen && server.listen.port() != 0 {
         findings.add("server.admin_listen", "must not be the same as listen");
@@ -79,6 +84,7 @@ fn store(store: &Store, findings: &mut Findings<'_>) {
 fn tasks(tasks: &Tasks, findings: &mut Findings<'_>) {
     findings.positive("tasks.workers_max", tasks.workers_max == 0);
     findings.positive("tasks.task_deadline", tasks.task_deadline.is_zero());
+    findings.positive("tasks.connect_timeout", tasks.connect_timeout.is_zero());
     findings.positive("tasks.submit_timeout", tasks.submit_timeout.is_zero());
     findings.positive("tasks.poll_timeout", tasks.poll_timeout.is_zero());
     findings.positive("tasks.result_timeout", tasks.result_timeout.is_zero());

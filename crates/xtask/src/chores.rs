@@ -1,0 +1,79 @@
+//! What the chores consist of.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Context as _;
+
+use crate::step::{Step, say};
+use crate::{setup, tidy};
+
+/// Installs what is missing, builds the binary, runs all tests. `arguments` go to nextest.
+pub(crate) fn test(root: &Path, arguments: &[&str]) -> anyhow::Result<()> {
+    setup::for_tests()?;
+    Step::new("build", root, &["cargo", "build", "--package", "filmgate"]).run()?;
+    Step::new("doc tests", root, &["cargo", "test", "--doc", "--workspace"]).run()?;
+    // Last, so that its summary is what one sees at the end.
+    let words: Vec<&str> =
+        ["cargo", "nextest", "run", "--workspace"].into_iter().chain(arguments.iter().copied()).collect();
+    Step::new("tests", root, &words).env("FILMGATE_BIN", binary(root)?).run()
+}
+
+/// Everything that a change must pass, cheapest first.
+pub(crate) fn ci(root: &Path) -> anyhow::Result<()> {
+    Step::new("format", root, &["cargo", "fmt", "--all", "--check"]).run()?;
+    tidy::run(root)?;
+    setup::everything()?;
+    dependencies(root)?;
+    let lint = ["cargo", "clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
+    Step::new("lint", root, &lint).run()?;
+    Step::new("docs", root, &["cargo", "doc", "--workspace", "--no-deps"])
+        .env("RUSTDOCFLAGS", "-D warnings")
+        .run()?;
+    test(root, &[])
+}
+
+/// The policy of deny.toml. Advisories count only where their database can be had: what is not on this machine cannot be
+/// checked on it.
+fn dependencies(root: &Path) -> anyhow::Result<()> {
+    Step::new("dependencies", root, &["cargo", "deny", "--locked", "check", "bans", "licenses", "sources"])
+        .run()?;
+    match Step::new("advisory database", root, &["cargo", "deny", "--locked", "fetch", "db"]).run() {
+        Ok(()) => {
+            let check = ["cargo", "deny", "--locked", "--offline", "check", "advisories"];
+            Step::new("advisories", root, &check).run()
+        }
+        Err(error) => {
+            say(&format!("advisories were NOT checked, their database is out of reach: {error:#}"));
+            Ok(())
+        }
+    }
+}
+
+/// Writes the generated files.
+pub(crate) fn schema(root: &Path) -> anyhow::Result<()> {
+    for (path, text) in config::generated_files() {
+        std::fs::write(root.join(path), text).with_context(|| format!("writing {path}"))?;
+        say(&format!("wrote {path}"));
+    }
+    Ok(())
+}
+
+/// Where cargo puts the binary.
+fn binary(root: &Path) -> anyhow::Result<PathBuf> {
+    let metadata = metadata(root, &["--no-deps"])?;
+    let target = metadata["target_directory"].as_str().context("cargo metadata names no target directory")?;
+    Ok(Path::new(target).join("debug").join("filmgate"))
+}
+
+/// What cargo knows of the workspace.
+pub(crate) fn metadata(root: &Path, arguments: &[&str]) -> anyhow::Result<serde_json::Value> {
+    let output = Command::new("cargo")
+        .args(["metadata", "--locked", "--format-version", "1"])
+        .args(arguments)
+        .current_dir(root)
+        .output()
+        .context("starting cargo metadata")?;
+    anyhow::ensure!(output.status.success(), "cargo metadata: {}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).context("reading what cargo metadata says")
+}
