@@ -1,27 +1,4 @@
 //! What shall go wrong, and how often: the grammar of `--fault`, and the throw of the dice. Pure: dice come in.
-//!
-//! Faults are words, combined by commas. Of the words that meet one call, the first whose dice fall wins. A call that
-//! is refused for its own sake (wrong key, wrong request) is refused as ever.
-//!
-//! | word | what happens |
-//! |---|---|
-//! | `latency=2s`, `latency=250ms` | every answer to the call waits; a submit is accepted before the wait |
-//! | `error` | the call is answered as an internal error; nothing is accepted |
-//! | `429` | the call is answered as too many; nothing is accepted |
-//! | `hang` | a submit is accepted; the call is never answered, the connection stays open |
-//! | `cut` | a submit is accepted; the connection is closed without an answer (of media: after half of the body) |
-//! | `garbage` | a submit is accepted; the answer is 200 with bytes that are neither JSON nor media |
-//! | `never` | the task is accepted and never finishes |
-//! | `fail` | the task ends in a failure of the generation |
-//! | `policy` | the task ends refused by a content policy |
-//! | `slow=10s` | the task takes that long in place of the usual time |
-//!
-//! Every word without a duration takes a share of the calls (or tasks): `cut=0.3`; without one it is always.
-//! A word about calls takes a prefix that says which: `submit:`, `poll:` or `media:`. Without a prefix it is submits
-//! and polls. A word about tasks takes no prefix.
-//!
-//! A prompt may hold `[sandbox:WORDS]`, for instance `[sandbox:fail]` or `[sandbox:slow=10s,poll:error=0.5]`: the same
-//! grammar for this one task, ahead of the general words; there, a word without a prefix is about the submit alone.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -36,6 +13,29 @@ const ALLOWED: &str = "latency=2s, error, 429, hang, cut, garbage, never, fail, 
     before a word about calls: submit:, poll: or media:";
 
 /// What shall go wrong; nothing by default. Read from text with [`FromStr`]; empty text means nothing.
+///
+/// Faults are words, combined by commas. Of the words that meet one call, the first whose dice fall wins. A call that
+/// is refused for its own sake (wrong key, wrong request) is refused as ever.
+///
+/// | word | what happens |
+/// |---|---|
+/// | `latency=2s`, `latency=250ms` | every answer to the call waits; a submit is accepted before the wait |
+/// | `error` | the call is answered as an internal error; nothing is accepted |
+/// | `429` | the call is answered as too many; nothing is accepted |
+/// | `hang` | a submit is accepted; the call is never answered, the connection stays open |
+/// | `cut` | a submit is accepted; the connection is closed without an answer (of media: after half of the body) |
+/// | `garbage` | a submit is accepted; the answer is 200 with bytes that are neither JSON nor media |
+/// | `never` | the task is accepted and never finishes |
+/// | `fail` | the task ends in a failure of the generation |
+/// | `policy` | the task ends refused by a content policy |
+/// | `slow=10s` | the task takes that long in place of the usual time |
+///
+/// Every word without a duration takes a share of the calls (or tasks): `cut=0.3`; without one it is always.
+/// A word about calls takes a prefix that says which: `submit:`, `poll:` or `media:`. Without a prefix it is submits
+/// and polls. A word about tasks takes no prefix.
+///
+/// A prompt may hold `[sandbox:WORDS]`, for instance `[sandbox:fail]` or `[sandbox:slow=10s,poll:error=0.5]`: the same
+/// grammar for this one task, ahead of the general words; there, a word without a prefix is about the submit alone.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Faults(Vec<Rule>);
 

@@ -314,6 +314,20 @@ mod tests {
         assert!(matches!(Ledger::open(folder.path()), Err(LedgerError::InUse { .. })));
     }
 
+    #[tokio::test]
+    async fn what_cannot_be_written_is_not_accepted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE);
+        File::create(&path).unwrap();
+        let published = Arc::new(Published::default());
+        let writer = Writer { file: File::open(&path).unwrap(), published: Arc::clone(&published) };
+        let (waiting, receiver) = mpsc::channel(1);
+        std::thread::spawn(move || writer.run(receiver));
+        let ledger = Ledger { path, waiting, published };
+        assert!(matches!(ledger.append(entry("a")).await, Err(LedgerError::Io { action: "writing", .. })));
+        assert_eq!(ledger.task("a"), None);
+    }
+
     #[test]
     fn a_long_body_is_kept_without_its_media() {
         let media = "A".repeat(BODY_KEPT_MAX);

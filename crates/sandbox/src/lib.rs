@@ -2,9 +2,9 @@
 //! faults, and keeps a ledger of what it accepted. Nothing here is shared with the codecs that it tests, so that one
 //! misreading of an API cannot hide in both.
 //!
-//! [`server`] takes connections, [`call`] is the path of one call, [`apis`] holds one file for each API (pure),
-//! [`faults`] the grammar of what shall go wrong (pure), [`task`] how an accepted task stands at a moment (pure),
-//! [`ledger`] what was accepted (durable), [`media`] the results.
+//! `server` takes connections, `call` is the path of one call, `apis` holds one file for each API (pure),
+//! `faults` the grammar of what shall go wrong (pure), `task` how an accepted task stands at a moment (pure),
+//! `ledger` what was accepted (durable), `media` the results.
 //!
 //! | path | what it is |
 //! |---|---|

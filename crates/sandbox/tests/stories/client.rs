@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// Polls before a story is given up; with [`POLL_INTERVAL`] it is a minute.
-const POLLS_MAX: usize = 3000;
-const POLL_INTERVAL: Duration = Duration::from_millis(20);
+pub(crate) const POLLS_MAX: usize = 3000;
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// Short: the stories that need a task at work say `[sandbox:slow=3600s]`.
 const GENERATION: Duration = Duration::from_millis(50);
 

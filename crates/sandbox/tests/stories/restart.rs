@@ -5,7 +5,7 @@ use sandbox::{LedgerError, Sandbox, SandboxError};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::client::{House, settings};
+use crate::client::{House, POLL_INTERVAL, POLLS_MAX, settings};
 
 #[tokio::test]
 async fn a_restart_keeps_tasks_and_their_media() {
@@ -47,7 +47,8 @@ async fn a_task_at_work_goes_on_after_a_restart() {
 #[tokio::test]
 async fn the_ledger_holds_the_whole_request_once() {
     let house = House::with_faults("").await;
-    let order = json!({ "prompt": "a cat", "model": "veo3", "seeds": 12345, "imageUrls": ["http://example.com/a.png"] });
+    let image = "http://example.com/a.png";
+    let order = json!({ "prompt": "a cat", "model": "veo3", "seeds": 12345, "imageUrls": [image] });
     house.post("/api/v1/veo/generate", &order).await;
     let ledger = house.ledger().await;
     let entries = ledger["entries"].as_array().unwrap();
@@ -80,6 +81,33 @@ async fn submits_at_one_time_are_all_written_down_once() {
     prompts.sort();
     assert_eq!(written, prompts);
     assert_eq!(ledger["calls"], json!({ "v2.submit": 50 }));
+}
+
+#[tokio::test]
+async fn the_largest_body_is_taken_and_its_media_is_not_kept() {
+    let house = House::with_faults("").await;
+    let media = "A".repeat(64 * 1024 * 1024);
+    let order = json!({ "model": "m", "prompt": "a cat", "images": [media] });
+    let reply = house.post("/v2/videos/generations", &order).await;
+    assert_eq!(reply.status, StatusCode::OK);
+    let ledger = house.ledger().await;
+    assert_eq!(ledger["entries"][0]["body"]["prompt"], "a cat");
+    assert!(ledger.to_string().len() < 2000);
+}
+
+#[tokio::test]
+async fn a_sandbox_that_is_dropped_leaves_its_folder() {
+    let House { folder, sandbox, .. } = House::with_faults("").await;
+    drop(sandbox);
+    let mut ticks = tokio::time::interval(POLL_INTERVAL);
+    for _ in 0..POLLS_MAX {
+        ticks.tick().await;
+        match Sandbox::start(settings(folder.path(), "")).await {
+            Err(SandboxError::Ledger(LedgerError::InUse { .. })) => {}
+            started => return drop(started.unwrap()),
+        }
+    }
+    panic!("the folder never became free");
 }
 
 #[tokio::test]

@@ -30,7 +30,8 @@ async fn every_scope_makes_its_media() {
 async fn a_task_is_seen_from_its_start() {
     let house = House::with_faults("").await;
     let seen = async |words: &str, status: &str| {
-        let order = json!({ "model": "veo3.1", "prompt": format!("a cat [sandbox:{words}]"), "images": [""], "other": 1 });
+        let prompt = format!("a cat [sandbox:{words}]");
+        let order = json!({ "model": "veo3.1", "prompt": prompt, "images": [""], "other": 1 });
         let submitted = house.post("/v2/videos/generations", &order).await;
         assert_eq!(submitted.status, StatusCode::OK);
         let id = submitted.json()["task_id"].as_str().unwrap().replace(':', "%3A");
