@@ -38,7 +38,8 @@ mod tests {
     async fn a_long_line_keeps_its_order_and_a_bounded_rate() {
         let lines = Lines::default();
         let (account, soonest) = (AccountName::new("a"), Duration::from_millis(500));
-        let turns: Vec<Duration> = (0..10_000).map(|_| lines.queue_up(&account, soonest, Duration::ZERO)).collect();
+        let turns: Vec<Duration> =
+            (0..10_000).map(|_| lines.queue_up(&account, soonest, Duration::ZERO)).collect();
         assert_eq!(turns[0], soonest);
         assert!(turns.windows(2).all(|pair| pair[1] == pair[0] + SPACING));
         tokio::time::advance(Duration::from_secs(60)).await;

@@ -1,0 +1,179 @@
+//! A service and a worker over a real store in a folder of its own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{
+    Account, AccountName, Client, ClientLimits, Credential, Draft, NewAttempt, OutputSpec, OwnerId, Pace,
+    Scope, Task, TaskEvent, TaskId, Timestamp,
+};
+use limits::RateLimits;
+use routing::{Candidate, Catalogue, Route, Router};
+use store::{Next, SqliteSettings, SqliteStore, TaskStore};
+use tasks::{AssetStorage, Parts, Settings, Shared, TaskService, Worker};
+use tempfile::TempDir;
+use tokio::task::AbortHandle;
+use upstream::Upstream;
+
+const MODEL: &str = "veo3.1";
+/// Far more than any story needs; a story that gets here has failed.
+const PATIENCE: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+const SHORT: Duration = Duration::from_millis(20);
+
+pub(crate) struct Stage {
+    pub(crate) service: TaskService,
+    shared: Arc<Shared>,
+    store: Arc<SqliteStore>,
+    accounts: Vec<Account>,
+    settings: Settings,
+    folder: TempDir,
+}
+
+/// Stops the worker when the story ends.
+pub(crate) struct Working(AbortHandle);
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+pub(crate) fn account(name: &str, url: &str) -> Account {
+    Account {
+        name: AccountName::new(name),
+        provider: "v2".into(),
+        base_url: url.into(),
+        credential: Credential::new("secret"),
+        requests_per_minute: 10_000,
+        concurrent_tasks: 1_000,
+        pace: Some(Pace { first: SHORT, shortest: SHORT, longest: SHORT }),
+    }
+}
+
+pub(crate) fn client(owner: &str) -> Client {
+    let limits = ClientLimits { requests_per_minute: 10_000, concurrent_tasks: 1_000 };
+    Client { owner: OwnerId::new(owner), limits }
+}
+
+pub(crate) fn draft() -> Draft {
+    Draft {
+        scope: Scope::Videos,
+        model: Some(MODEL.into()),
+        prompt: "a cat".into(),
+        inputs: vec![],
+        output: OutputSpec::default(),
+        vendor: None,
+    }
+}
+
+impl Stage {
+    pub(crate) async fn new(accounts: Vec<Account>) -> Self {
+        Self::with(accounts, |_settings| {}).await
+    }
+
+    pub(crate) async fn with(accounts: Vec<Account>, change: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = Settings {
+            base_url: "http://gateway".into(),
+            steps_max: 16,
+            lease: Duration::from_secs(30),
+            task_deadline: Duration::from_secs(600),
+            unknown_hold: Duration::from_millis(300),
+            collect_hold: Duration::from_secs(3),
+            submit_timeout: Duration::from_secs(10),
+            poll_timeout: Duration::from_secs(10),
+            result_timeout: Duration::from_secs(10),
+            result_bytes_max: 1 << 20,
+            attempts_max: 4,
+        };
+        change(&mut settings);
+        Self::open(accounts, settings, TempDir::new().unwrap()).await
+    }
+
+    async fn open(accounts: Vec<Account>, settings: Settings, folder: TempDir) -> Self {
+        let path = folder.path().join("tasks.db");
+        let store = Arc::new(SqliteStore::open_exclusive(path, SqliteSettings::default()).unwrap());
+        let candidates = accounts
+            .iter()
+            .map(|account| Candidate { account: account.name.clone(), upstream_model: MODEL.into() });
+        let parts = Parts {
+            store: Arc::clone(&store) as Arc<dyn TaskStore>,
+            catalogue: Catalogue::builtin(),
+            router: Router::new([Route { model: MODEL.into(), candidates: candidates.collect() }]),
+            accounts: accounts.clone(),
+            upstream: Upstream::new(upstream::Settings {
+                connect_timeout: Duration::from_secs(5),
+                reply_bytes_max: 1 << 20,
+                idle_per_host_max: 4,
+            }),
+            rates: Arc::new(RateLimits::new(100)),
+            assets: AssetStorage::new(folder.path().join("assets")),
+            settings: settings.clone(),
+        };
+        let shared = Shared::new(parts, &prometheus::Registry::new()).await.unwrap();
+        let service = TaskService::new(Arc::clone(&shared));
+        Self { service, shared, store, accounts, settings, folder }
+    }
+
+    /// The same folder and upstreams in a new process, as far as the code can tell.
+    pub(crate) async fn restart(self) -> Self {
+        let Self { service, shared, store, accounts, settings, folder } = self;
+        drop((service, shared));
+        drop(Arc::into_inner(store).expect("nothing else holds the store"));
+        Self::open(accounts, settings, folder).await
+    }
+
+    pub(crate) fn work(&self) -> Working {
+        let worker = Worker::new(Arc::clone(&self.shared));
+        Working(tokio::spawn(worker.run(std::future::pending())).abort_handle())
+    }
+
+    pub(crate) async fn accept(&self) -> Task {
+        self.service.create(&client("owner"), "v2", draft()).await.unwrap()
+    }
+
+    pub(crate) async fn until(&self, id: &TaskId, reached: impl Fn(&Task) -> bool) -> Task {
+        let look = async {
+            loop {
+                let task = self.service.get(&client("owner"), id, None).await.unwrap();
+                if reached(&task) {
+                    return task;
+                }
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, look).await.expect("the task gets there")
+    }
+
+    pub(crate) async fn ended(&self, id: &TaskId) -> Task {
+        self.until(id, |task| task.state.is_terminal()).await
+    }
+
+    /// What a process leaves that dies between storing the intent and the answer.
+    pub(crate) async fn intend_and_die(&self, id: &TaskId) {
+        self.leave(id, &[self.intent()]).await;
+    }
+
+    /// What a process leaves that dies while an upstream works.
+    pub(crate) async fn run_and_die(&self, id: &TaskId, handle: &str) {
+        self.leave(id, &[self.intent(), TaskEvent::Accepted { handle: handle.into() }]).await;
+    }
+
+    async fn leave(&self, id: &TaskId, events: &[TaskEvent]) {
+        let claims = self.store.claim_due("the dead", Duration::from_millis(1), 10).await.unwrap();
+        let claim = claims.into_iter().find(|claim| claim.task.id == *id).expect("the task is due");
+        let mut task = claim.task;
+        for event in events {
+            task.apply(event.clone(), Timestamp::from_millis(1)).unwrap();
+        }
+        let next = Next::Keep { lease: Duration::from_millis(1) };
+        self.store.advance(&task, claim.epoch, next).await.unwrap();
+    }
+
+    fn intent(&self) -> TaskEvent {
+        let account = self.accounts[0].name.clone();
+        TaskEvent::SubmitIntended {
+            plan: NewAttempt { account, provider: "v2".into(), upstream_model: MODEL.into() },
+        }
+    }
+}
