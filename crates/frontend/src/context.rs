@@ -1,0 +1,91 @@
+//! What the layers learn about one request: the only extension that a request carries.
+
+use std::sync::{Arc, OnceLock};
+
+use domain::{Client, LimitStatus};
+use http::{HeaderValue, Request};
+
+use crate::layers::deadline::Countdown;
+use crate::routes::Matched;
+
+/// Facts about one request, each set once by the layer that is named. Shared, so that an outer layer can read what an
+/// inner one has learned, even when the request was given up half way. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct RequestContext(Arc<Facts>);
+
+struct Facts {
+    request_id: HeaderValue,
+    matched: OnceLock<Matched>,
+    countdown: OnceLock<Countdown>,
+    client: OnceLock<Client>,
+    limit: OnceLock<LimitStatus>,
+}
+
+impl RequestContext {
+    /// A context that knows only the request's name (`request_id`).
+    pub(crate) fn new(request_id: HeaderValue) -> Self {
+        Self(Arc::new(Facts {
+            request_id,
+            matched: OnceLock::new(),
+            countdown: OnceLock::new(),
+            client: OnceLock::new(),
+            limit: OnceLock::new(),
+        }))
+    }
+
+    /// The context of a request that has passed the `request_id` layer.
+    pub(crate) fn of<B>(request: &Request<B>) -> &Self {
+        request.extensions().get().expect("request_id is the outermost layer and adds the context")
+    }
+
+    /// The name of the request: visible ASCII.
+    pub(crate) fn request_id(&self) -> &str {
+        self.0.request_id.to_str().unwrap_or_default()
+    }
+
+    /// Whose path it is (`match_dialect`).
+    pub(crate) fn matched(&self) -> &Matched {
+        self.0.matched.get().expect("match_dialect is outside of all layers that ask for its result")
+    }
+
+    /// The same for layers outside of `match_dialect`.
+    pub(crate) fn matched_so_far(&self) -> Option<&Matched> {
+        self.0.matched.get()
+    }
+
+    /// Time that is left (`deadline`).
+    pub(crate) fn countdown(&self) -> Option<&Countdown> {
+        self.0.countdown.get()
+    }
+
+    /// Who calls (`authenticate`); nobody if the endpoint is public.
+    pub(crate) fn client(&self) -> Option<&Client> {
+        self.0.client.get()
+    }
+
+    /// Where the client stands with its rate limit (`client_limits`).
+    pub(crate) fn limit(&self) -> Option<&LimitStatus> {
+        self.0.limit.get()
+    }
+
+    pub(crate) fn set_matched(&self, matched: Matched) {
+        set_once(&self.0.matched, matched);
+    }
+
+    pub(crate) fn set_countdown(&self, countdown: Countdown) {
+        set_once(&self.0.countdown, countdown);
+    }
+
+    pub(crate) fn set_client(&self, client: Client) {
+        set_once(&self.0.client, client);
+    }
+
+    pub(crate) fn set_limit(&self, limit: LimitStatus) {
+        set_once(&self.0.limit, limit);
+    }
+}
+
+fn set_once<T>(place: &OnceLock<T>, fact: T) {
+    let first = place.set(fact).is_ok();
+    debug_assert!(first, "each layer stands once in the stack");
+}

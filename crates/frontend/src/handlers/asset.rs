@@ -1,0 +1,50 @@
+//! Stored media, for whoever knows its name: names cannot be guessed.
+
+use domain::{AssetId, Failure, FailureKind, extension_of};
+use http::{HeaderValue, Request, StatusCode, header};
+use tasks::TaskService;
+use tower_http::services::ServeFile;
+
+use crate::body::{Answer, ReplyBody};
+use crate::layers::whole_body::WholeBody;
+
+/// Bytes under one name never change. Only the client itself may keep them: the name is a secret.
+const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("private, max-age=31536000, immutable");
+
+/// Answers GET and HEAD, whole or in part, and conditional requests.
+pub(super) async fn answer(
+    tasks: &TaskService,
+    file: &str,
+    request: &Request<WholeBody>,
+) -> Result<Answer, Failure> {
+    let absent = || Failure::new(FailureKind::NotFound, "no such file");
+    let (id, extension) = file.rsplit_once('.').ok_or_else(absent)?;
+    let asset = tasks.open_asset(&AssetId::new(id)).await?;
+    // One name for one thing: under another extension a cache or a browser could take it for something else.
+    if extension != extension_of(&asset.media_type) {
+        return Err(absent());
+    }
+    let reading = ServeFile::new(&asset.path).try_call(without_body(request)).await;
+    let file =
+        reading.map_err(|error| Failure::internal(format!("reading {}: {error}", asset.path.display())))?;
+    if file.status() == StatusCode::NOT_FOUND {
+        return Err(absent().with_internal(format!("{} is not there", asset.path.display())));
+    }
+    let mut answer = file.map(ReplyBody::streamed);
+    let is_content = matches!(answer.status(), StatusCode::OK | StatusCode::PARTIAL_CONTENT);
+    let headers = answer.headers_mut();
+    if is_content && let Ok(media_type) = HeaderValue::from_str(&asset.media_type) {
+        headers.insert(header::CONTENT_TYPE, media_type);
+    }
+    headers.insert(header::CACHE_CONTROL, CACHE_CONTROL);
+    headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("inline"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    Ok(answer)
+}
+
+fn without_body(request: &Request<WholeBody>) -> Request<()> {
+    let mut bare = Request::new(());
+    bare.method_mut().clone_from(request.method());
+    bare.headers_mut().clone_from(request.headers());
+    bare
+}

@@ -1,0 +1,240 @@
+//! Whose path a request asks for: the table of all endpoints of all dialects, and the gateway's own files.
+
+use std::fmt;
+
+use domain::{Failure, FailureKind};
+use http::{HeaderValue, Method};
+use matchit::InsertError;
+use translation::{Action, Dialect, Endpoint, PathParams};
+
+use crate::percent;
+
+/// Where stored media is read; [`domain::AssetId::url`] makes such paths.
+const ASSET_PATH: &str = "/assets/{file}";
+/// Stands in logs in place of a path that nobody knows, so that no client can write into them.
+const UNKNOWN_PATH: &str = "unknown";
+
+/// The table.
+pub(crate) struct Routes {
+    paths: matchit::Router<Path>,
+    /// In whose shape an unknown path is refused: the first of the registry.
+    fallback: &'static dyn Dialect,
+}
+
+enum Path {
+    Asset,
+    /// Never empty; the endpoints differ in their methods.
+    Endpoints(Vec<(&'static dyn Dialect, Endpoint)>),
+}
+
+/// Whose path it is.
+pub(crate) struct Matched {
+    /// In whose shape errors leave.
+    pub(crate) dialect: &'static dyn Dialect,
+    /// The path as the dialect declares it, for logs.
+    pub(crate) pattern: &'static str,
+    /// What was asked for.
+    pub(crate) target: Target,
+}
+
+/// What was asked for.
+#[derive(Debug)]
+pub(crate) enum Target {
+    /// An endpoint of the dialect.
+    Endpoint {
+        /// What it is for.
+        action: Action,
+        /// Whether it needs no key.
+        public: bool,
+        /// The values in the path.
+        params: PathParams,
+    },
+    /// A stored file, by its name in the path.
+    Asset(String),
+    /// Nothing that we know.
+    Unknown,
+    /// A known path with another method.
+    WrongMethod {
+        /// The methods that are known.
+        allow: HeaderValue,
+    },
+}
+
+impl Routes {
+    /// The table of `dialects`, of which there is at least one. Where two claim the same path and method, the earlier
+    /// wins; two that name a segment of the same path differently are an error.
+    pub(crate) fn new(dialects: &[&'static dyn Dialect]) -> Result<Self, InsertError> {
+        let mut claims: Vec<(&'static str, Vec<(&'static dyn Dialect, Endpoint)>)> = Vec::new();
+        for &dialect in dialects {
+            for endpoint in dialect.endpoints() {
+                let claim = (dialect, endpoint.clone());
+                match claims.iter_mut().find(|(path, _)| *path == endpoint.path) {
+                    Some((_, others)) if others.iter().any(|(_, other)| other.method == endpoint.method) => {}
+                    Some((_, others)) => others.push(claim),
+                    None => claims.push((endpoint.path, vec![claim])),
+                }
+            }
+        }
+        let mut paths = matchit::Router::new();
+        paths.insert(ASSET_PATH, Path::Asset)?;
+        for (path, endpoints) in claims {
+            paths.insert(path, Path::Endpoints(endpoints))?;
+        }
+        Ok(Self { paths, fallback: dialects[0] })
+    }
+
+    /// Whose `path` (percent-encoded) it is.
+    pub(crate) fn find(&self, method: &Method, path: &str) -> Matched {
+        let unknown = Matched { dialect: self.fallback, pattern: UNKNOWN_PATH, target: Target::Unknown };
+        let Ok(found) = self.paths.at(path) else { return unknown };
+        let Some(params) = decode_params(&found.params) else { return unknown };
+        match found.value {
+            Path::Asset => self.asset(method, params),
+            Path::Endpoints(endpoints) => endpoint(endpoints, method, params),
+        }
+    }
+
+    fn asset(&self, method: &Method, params: PathParams) -> Matched {
+        let target = match *method {
+            Method::GET | Method::HEAD => Target::Asset(params.get("file").to_owned()),
+            _ => Target::WrongMethod { allow: allow([&Method::GET]) },
+        };
+        Matched { dialect: self.fallback, pattern: ASSET_PATH, target }
+    }
+}
+
+impl Matched {
+    /// Why the request goes no further, if it does not.
+    pub(crate) fn refusal(&self) -> Option<Failure> {
+        match &self.target {
+            Target::Unknown => Some(Failure::new(FailureKind::NotFound, "no such path")),
+            Target::WrongMethod { allow } => {
+                let allow = allow.to_str().unwrap_or_default();
+                let text = format!("this path takes {allow}");
+                Some(Failure::new(FailureKind::MethodNotAllowed, text))
+            }
+            Target::Endpoint { .. } | Target::Asset(_) => None,
+        }
+    }
+
+    /// Whether anybody may ask, without a key.
+    pub(crate) fn is_public(&self) -> bool {
+        matches!(self.target, Target::Asset(_) | Target::Endpoint { public: true, .. })
+    }
+
+    /// The dialect's name and the action, for metrics: from registries, never from the client.
+    pub(crate) fn labels(&self) -> (&'static str, &'static str) {
+        match &self.target {
+            Target::Endpoint { action, .. } => (self.dialect.name(), action.as_str()),
+            Target::Asset(_) => ("none", "asset"),
+            Target::WrongMethod { .. } => (self.dialect.name(), "none"),
+            Target::Unknown => ("none", "none"),
+        }
+    }
+}
+
+impl fmt::Debug for Matched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {:?}", self.dialect.name(), self.pattern, self.target)
+    }
+}
+
+fn endpoint(endpoints: &[(&'static dyn Dialect, Endpoint)], method: &Method, params: PathParams) -> Matched {
+    let wanted = if *method == Method::HEAD { &Method::GET } else { method };
+    match endpoints.iter().find(|(_, endpoint)| endpoint.method == *wanted) {
+        Some((dialect, endpoint)) => Matched {
+            dialect: *dialect,
+            pattern: endpoint.path,
+            target: Target::Endpoint { action: endpoint.action, public: endpoint.public, params },
+        },
+        None => {
+            let (dialect, first) = &endpoints[0];
+            let allow = allow(endpoints.iter().map(|(_, endpoint)| &endpoint.method));
+            Matched { dialect: *dialect, pattern: first.path, target: Target::WrongMethod { allow } }
+        }
+    }
+}
+
+fn decode_params(params: &matchit::Params<'_, '_>) -> Option<PathParams> {
+    let decode = |(name, value): (&str, &str)| Some((name.to_owned(), percent::decode(value)?));
+    params.iter().map(decode).collect::<Option<_>>().map(PathParams)
+}
+
+/// A GET answers HEAD too, and OPTIONS is answered on every path.
+fn allow<'a>(methods: impl IntoIterator<Item = &'a Method>) -> HeaderValue {
+    let mut names: Vec<&str> = Vec::new();
+    for method in methods {
+        names.push(method.as_str());
+        if *method == Method::GET {
+            names.push("HEAD");
+        }
+    }
+    names.push("OPTIONS");
+    HeaderValue::from_str(&names.join(", ")).expect("method names can stand in a header")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn routes() -> Routes {
+        Routes::new(translation::DIALECTS).unwrap()
+    }
+
+    fn task_id(path: &str) -> Option<String> {
+        match routes().find(&Method::GET, path).target {
+            Target::Endpoint { action: Action::Get, params, .. } => Some(params.get("task_id").to_owned()),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn every_endpoint_of_every_dialect_is_found() {
+        let routes = routes();
+        for dialect in translation::DIALECTS {
+            for endpoint in dialect.endpoints() {
+                let path = endpoint.path.replace('{', "").replace('}', "");
+                let found = routes.find(&endpoint.method, &path);
+                assert!(found.refusal().is_none(), "{} {path}", endpoint.method);
+            }
+        }
+    }
+
+    #[test]
+    fn ids_may_hold_colons_and_be_percent_encoded() {
+        assert_eq!(task_id("/v2/videos/generations/veo3:1756").as_deref(), Some("veo3:1756"));
+        assert_eq!(task_id("/v2/videos/generations/veo3%3A1756").as_deref(), Some("veo3:1756"));
+        assert_eq!(task_id("/v2/videos/generations/a%2Fb").as_deref(), Some("a/b"));
+        assert_eq!(task_id("/v2/videos/generations/%ff"), None);
+        assert_eq!(task_id("/v2/videos/generations/%zz"), None);
+    }
+
+    #[test]
+    fn unknown_paths_are_not_found() {
+        for path in ["/", "", "*", "/v2/videos/generations/", "/v2//generations", "/assets/", "/assets/a/b"] {
+            let matched = routes().find(&Method::GET, path);
+            assert_eq!(matched.refusal().unwrap().kind, FailureKind::NotFound, "{path}");
+            assert_eq!(matched.pattern, UNKNOWN_PATH);
+        }
+    }
+
+    #[test]
+    fn a_wrong_method_is_told_the_right_ones() {
+        let Target::WrongMethod { allow } = routes().find(&Method::DELETE, "/v2/videos/generations").target
+        else {
+            panic!("no dialect deletes there")
+        };
+        assert_eq!(allow, "POST, OPTIONS");
+        let Target::WrongMethod { allow } = routes().find(&Method::POST, "/assets/a.png").target else {
+            panic!("files are only read")
+        };
+        assert_eq!(allow, "GET, HEAD, OPTIONS");
+    }
+
+    #[test]
+    fn head_is_answered_where_get_is() {
+        assert!(routes().find(&Method::HEAD, "/v2/videos/generations/x").refusal().is_none());
+        assert!(routes().find(&Method::HEAD, "/assets/x.png").refusal().is_none());
+        assert!(routes().find(&Method::HEAD, "/v2/videos/generations").refusal().is_some());
+    }
+}

@@ -1,0 +1,58 @@
+//! The bounds of the way in. Each has a name in the config, where its default stands.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How a listener behaves. Two settings are connected: a body counts twice against `buffered_bytes_max`, so that must
+/// be at least twice `body_bytes_max`, or the largest bodies are never accepted.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where clients reach this gateway: `https://gateway.example.com`. Without it, links are made from what the
+    /// client asked for.
+    pub public_url: Option<String>,
+    /// Origins whose scripts may call: `https://app.example.com`, or `*` for all. Empty means none.
+    pub cors_origins: Vec<String>,
+    /// With it, every connection must speak TLS; see [`crate::tls::load`].
+    pub tls: Option<Arc<rustls::ServerConfig>>,
+    /// Connections at one time. More wait in the kernel's queue.
+    pub connections_max: usize,
+    /// From accept to the bytes that tell the protocol, with the TLS handshake.
+    pub first_byte_timeout: Duration,
+    /// From the first to the last byte of an HTTP/1 request head.
+    pub header_timeout: Duration,
+    /// How long a connection may stay on which no request is under way and nothing moves: idle, or with a client that
+    /// does not read its answer.
+    pub idle_timeout: Duration,
+    /// From the request head to the answer's head, without the time that the body takes to arrive.
+    pub request_timeout: Duration,
+    /// From the moment we want the body to its end; longer for a body that keeps coming at a sensible pace.
+    pub body_timeout: Duration,
+    /// The largest request body.
+    pub body_bytes_max: u64,
+    /// Request bodies in memory at one time, all together.
+    pub buffered_bytes_max: u64,
+    /// Requests that are being answered at one time.
+    pub requests_in_flight_max: usize,
+    /// From the wish to stop to the end of all connections.
+    pub drain_timeout: Duration,
+}
+
+// Bounds that nobody has had a reason to change. One who has gives them a name in the config.
+
+/// Requests at one time on one HTTP/2 connection.
+pub(crate) const STREAMS_MAX: u32 = 128;
+/// HTTP/2 streams that a client opened and reset before we answered; beyond it the connection ends (rapid reset).
+pub(crate) const RESET_STREAMS_MAX: usize = 64;
+/// The largest request head; keys, ids and cookies of other services on the same host fit many times.
+pub(crate) const HEAD_BYTES_MAX: u32 = 64 * 1024;
+/// What one connection may hold of replies that its client does not read.
+pub(crate) const SEND_BYTES_MAX: usize = 128 * 1024;
+/// The pace at which a body may take longer than `body_timeout`: each second buys so many bytes another one.
+pub(crate) const BODY_BYTES_PER_SECOND_MIN: u32 = 32 * 1024;
+/// How much of an unwanted body is read and thrown away so that its sender sees why: any body that we would accept
+/// by default, and half as much again.
+pub(crate) const DISCARD_BYTES_MAX: u64 = 96 * 1024 * 1024;
+/// How long that may take.
+pub(crate) const DISCARD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long the accept loop rests when the process has no descriptors or memory for another connection.
+pub(crate) const ACCEPT_REST: Duration = Duration::from_millis(100);

@@ -1,0 +1,168 @@
+//! The contract through all layers.
+
+use http::{StatusCode, header};
+use serde_json::json;
+
+use crate::client::{CREATE, Http, Said, ask, ask_over, create, keyed, request, task_body};
+use crate::house::{House, OTHER_KEY, SMALL_KEY};
+
+fn assert_refused(said: &Said, status: StatusCode) {
+    assert_eq!(said.status, status, "{said:?}");
+    let body = said.json();
+    assert!(
+        body["message"].is_string() && body["error"]["message"].is_string(),
+        "the dialect's shape: {body}"
+    );
+    assert!(!said.header("x-request-id").is_empty());
+}
+
+#[tokio::test]
+async fn a_task_is_made_and_read_over_both_protocols() {
+    let house = House::open().await;
+    for http in [Http::One, Http::Two] {
+        let made = ask_over(http, house.address, request("POST", CREATE, task_body())).await;
+        assert_eq!(made.status, StatusCode::OK, "{http:?} {made:?}");
+        let id = made.json()["task_id"].as_str().unwrap().to_owned();
+        let read = ask_over(http, house.address, request("GET", &format!("{CREATE}/{id}"), "")).await;
+        assert_eq!(read.status, StatusCode::OK);
+        assert_eq!((&read.json()["task_id"], &read.json()["status"]), (&json!(id), &json!("NOT_START")));
+        assert_eq!(read.header("x-ratelimit-limit-requests"), "100000");
+    }
+}
+
+#[tokio::test]
+async fn an_id_may_be_percent_encoded() {
+    let house = House::open().await;
+    let id = create(house.address).await.replace('-', "%2D");
+    assert_eq!(
+        ask(house.address, request("GET", &format!("{CREATE}/{id}"), "")).await.status,
+        StatusCode::OK
+    );
+    for broken in ["%zz", "%ff", "veo3%3A1756"] {
+        let said = ask(house.address, request("GET", &format!("{CREATE}/{broken}"), "")).await;
+        assert_refused(&said, StatusCode::NOT_FOUND);
+    }
+}
+
+#[tokio::test]
+async fn a_task_exists_only_for_its_owner_and_in_its_scope() {
+    let house = House::open().await;
+    let id = create(house.address).await;
+    let path = format!("{CREATE}/{id}");
+    assert_refused(&ask(house.address, keyed(OTHER_KEY, "GET", &path, "")).await, StatusCode::NOT_FOUND);
+    let elsewhere = format!("/v2/images/generations/{id}");
+    assert_refused(&ask(house.address, request("GET", &elsewhere, "")).await, StatusCode::NOT_FOUND);
+    assert_eq!(ask(house.address, request("GET", &path, "")).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn only_one_good_key_opens() {
+    let house = House::open().await;
+    let bad: &[&[&str]] = &[
+        &[],
+        &["Bearer wrong"],
+        &["Bearer "],
+        &["Basic fg_alice"],
+        &["fg_alice"],
+        &["Bearer fg_alice", "Bearer fg_alice"],
+        &["Bearer ' OR 1=1 --"],
+    ];
+    for values in bad {
+        let mut asked = request("POST", CREATE, task_body());
+        asked.headers_mut().remove(header::AUTHORIZATION);
+        for value in *values {
+            asked.headers_mut().append(header::AUTHORIZATION, value.parse().unwrap());
+        }
+        let said = ask(house.address, asked).await;
+        assert_refused(&said, StatusCode::UNAUTHORIZED);
+        assert_eq!(said.header("www-authenticate"), "Bearer");
+        assert_eq!(said.header("x-ratelimit-limit-requests"), "", "{values:?}");
+    }
+    let mut asked = request("POST", CREATE, task_body());
+    asked.headers_mut().insert(header::AUTHORIZATION, "bEARER fg_alice".parse().unwrap());
+    assert_eq!(ask(house.address, asked).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn what_is_public_needs_no_key() {
+    let house = House::open().await;
+    let mut asked = request("GET", "/v1/models", "");
+    asked.headers_mut().remove(header::AUTHORIZATION);
+    let said = ask(house.address, asked).await;
+    assert_eq!(said.status, StatusCode::OK);
+    assert!(said.json()["data"].as_array().unwrap().iter().any(|model| model["id"] == "veo3.1"));
+}
+
+#[tokio::test]
+async fn paths_and_methods_that_do_not_exist_are_refused() {
+    let house = House::open().await;
+    for path in ["/", "/v1/videos/generations", "/v2/videos/generations/", "/v2/films/generations/x"] {
+        assert_refused(&ask(house.address, request("GET", path, "")).await, StatusCode::NOT_FOUND);
+    }
+    let said = ask(house.address, request("GET", CREATE, "")).await;
+    assert_refused(&said, StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(said.header("allow"), "POST, OPTIONS");
+}
+
+#[tokio::test]
+async fn head_is_get_without_the_body() {
+    let house = House::open().await;
+    let path = format!("{CREATE}/{}", create(house.address).await);
+    for http in [Http::One, Http::Two] {
+        let get = ask_over(http, house.address, request("GET", &path, "")).await;
+        let head = ask_over(http, house.address, request("HEAD", &path, "")).await;
+        assert_eq!((head.status, head.body.len()), (StatusCode::OK, 0), "{http:?}");
+        assert_eq!(head.header("content-length"), get.body.len().to_string(), "{http:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_bad_body_is_refused_and_the_field_named() {
+    let house = House::open().await;
+    for body in
+        ["", "{", "[]", "null", "{\"prompt\": 1}", "{\"prompt\": \"\"}", "\u{feff}{", "{\"prompt\":\"a\"} x"]
+    {
+        let said = ask(house.address, request("POST", CREATE, body)).await;
+        assert_refused(&said, StatusCode::BAD_REQUEST);
+    }
+    let wrong = json!({ "model": "veo3.1", "prompt": "a cat", "aspect_ratio": "7:5" }).to_string();
+    let said = ask(house.address, request("POST", CREATE, wrong)).await;
+    assert_refused(&said, StatusCode::BAD_REQUEST);
+    assert_eq!(said.json()["error"]["param"], "aspect_ratio");
+    assert_eq!(house.task_count().await, 0);
+}
+
+#[tokio::test]
+async fn a_client_over_its_rate_is_told_when_to_come_back() {
+    let house = House::open().await;
+    let path = format!("{CREATE}/none");
+    for remaining in ["1", "0"] {
+        let said = ask(house.address, keyed(SMALL_KEY, "GET", &path, "")).await;
+        assert_refused(&said, StatusCode::NOT_FOUND);
+        assert_eq!(said.header("x-ratelimit-remaining-requests"), remaining, "on errors, too");
+    }
+    let said = ask(house.address, keyed(SMALL_KEY, "GET", &path, "")).await;
+    assert_refused(&said, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(said.header("x-ratelimit-limit-requests"), "2");
+    assert_eq!(said.header("x-ratelimit-remaining-requests"), "0");
+    assert!((1..=30).contains(&said.header("retry-after").parse::<u32>().unwrap()));
+    assert_refused(&ask(house.address, request("GET", &path, "")).await, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_client_with_too_many_tasks_is_refused_one_more() {
+    let house = House::open().await;
+    let first = ask(house.address, keyed(SMALL_KEY, "POST", CREATE, task_body())).await;
+    assert_eq!(first.status, StatusCode::OK);
+    let second = ask(house.address, keyed(SMALL_KEY, "POST", CREATE, task_body())).await;
+    assert_refused(&second, StatusCode::TOO_MANY_REQUESTS);
+    assert!(!second.header("retry-after").is_empty());
+}
+
+#[tokio::test]
+async fn a_request_keeps_its_own_name() {
+    let house = House::open().await;
+    let mut asked = request("GET", "/nowhere", "");
+    asked.headers_mut().insert("x-request-id", "job-17".parse().unwrap());
+    assert_eq!(ask(house.address, asked).await.header("x-request-id"), "job-17");
+}

@@ -1,0 +1,192 @@
+//! A gateway on a free port.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{AccountName, ClientLimits};
+use frontend::{Draining, Gateway, Settings, StartError};
+use limits::RateLimits;
+use prometheus::{Registry, TextEncoder};
+use routing::{Candidate, Catalogue, Route, Router};
+use store::{SqliteSettings, SqliteStore, TaskStore};
+use tasks::{AssetStorage, DeclaredKey, Keyring, Parts, Shared, TaskService};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// The key of a client that may do much.
+pub const KEY: &str = "fg_alice";
+/// The key of another client.
+pub const OTHER_KEY: &str = "fg_bob";
+/// The key of a client that may do two requests a minute and have one task.
+pub const SMALL_KEY: &str = "fg_carol";
+
+/// No wait of a test is longer; what takes so long does not happen.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running gateway.
+pub struct House {
+    pub address: SocketAddr,
+    pub registry: Registry,
+    pub draining: Draining,
+    pub tasks: TaskService,
+    pub store: Arc<SqliteStore>,
+    stop: Option<oneshot::Sender<()>>,
+    served: JoinHandle<Result<(), StartError>>,
+    dir: TempDir,
+}
+
+/// Bounds that no test runs into by accident.
+pub fn settings() -> Settings {
+    Settings {
+        public_url: None,
+        cors_origins: vec!["*".to_owned()],
+        tls: None,
+        connections_max: 1000,
+        first_byte_timeout: PATIENCE,
+        header_timeout: PATIENCE,
+        idle_timeout: PATIENCE,
+        request_timeout: PATIENCE,
+        body_timeout: PATIENCE,
+        body_bytes_max: 1 << 20,
+        buffered_bytes_max: 16 << 20,
+        requests_in_flight_max: 1000,
+        drain_timeout: PATIENCE,
+    }
+}
+
+impl House {
+    /// A gateway with usual bounds.
+    pub async fn open() -> Self {
+        Self::with(settings()).await
+    }
+
+    /// A gateway with these bounds.
+    pub async fn with(settings: Settings) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let registry = Registry::new();
+        let rates = Arc::new(RateLimits::new(100));
+        let store =
+            Arc::new(SqliteStore::open(dir.path().join("tasks.db"), SqliteSettings::default()).unwrap());
+        let tasks = task_service(store.clone(), dir.path().join("assets"), rates.clone(), &registry).await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let draining = Draining::default();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let gateway = Gateway {
+            tasks: tasks.clone(),
+            keyring: keyring(store.clone()),
+            rates,
+            settings,
+            registry: registry.clone(),
+            draining: draining.clone(),
+        };
+        let served = tokio::spawn(frontend::serve(listener, gateway, async {
+            let _told_or_dropped = stopped.await;
+        }));
+        Self { address, registry, draining, tasks, store, stop: Some(stop), served, dir }
+    }
+
+    /// Asks the gateway to stop.
+    pub fn stop(&mut self) {
+        self.stop.take().expect("asked once").send(()).unwrap();
+    }
+
+    /// Waits until it has stopped.
+    pub async fn stopped(self) {
+        within(self.served).await.unwrap().unwrap();
+    }
+
+    /// The value of a metric without labels.
+    pub fn metric(&self, name: &str) -> u64 {
+        let text = TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
+        line.unwrap_or_else(|| panic!("{name} in {text}")).parse().unwrap()
+    }
+
+    /// Waits until a metric has this value.
+    pub async fn until_metric(&self, name: &str, value: u64) {
+        within(async {
+            while self.metric(name) != value {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+    }
+
+    /// The files of all assets that are stored.
+    pub fn asset_files(&self) -> Vec<PathBuf> {
+        let mut files = Vec::new();
+        let mut folders = vec![self.dir.path().join("assets")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).into_iter().flatten() {
+                let path = entry.unwrap().path();
+                let list = if path.is_dir() { &mut folders } else { &mut files };
+                list.push(path);
+            }
+        }
+        files
+    }
+
+    /// How many tasks are stored.
+    pub async fn task_count(&self) -> u64 {
+        self.store.live_tasks().await.unwrap().iter().map(|(_, count)| count).sum()
+    }
+}
+
+/// The outcome of what must not take for ever.
+pub async fn within<F: Future>(future: F) -> F::Output {
+    tokio::time::timeout(PATIENCE, future).await.expect("this should not take so long")
+}
+
+async fn task_service(
+    store: Arc<SqliteStore>,
+    assets: PathBuf,
+    rates: Arc<RateLimits>,
+    registry: &Registry,
+) -> TaskService {
+    let candidate = Candidate { account: AccountName::new("nobody"), upstream_model: "m".to_owned() };
+    let route = Route { model: "veo3.1".to_owned(), candidates: vec![candidate] };
+    let parts = Parts {
+        store,
+        catalogue: Catalogue::builtin(),
+        router: Router::new([route]),
+        accounts: Vec::new(),
+        upstream: upstream::Upstream::new(upstream::Settings {
+            connect_timeout: PATIENCE,
+            reply_bytes_max: 1 << 20,
+            idle_per_host_max: 1,
+        }),
+        rates,
+        assets: AssetStorage::new(assets),
+        settings: tasks::Settings {
+            base_url: "http://127.0.0.1".to_owned(),
+            steps_max: 1,
+            lease: PATIENCE,
+            task_deadline: PATIENCE,
+            unknown_hold: PATIENCE,
+            collect_hold: PATIENCE,
+            submit_timeout: PATIENCE,
+            poll_timeout: PATIENCE,
+            result_timeout: PATIENCE,
+            result_bytes_max: 1 << 20,
+            attempts_max: 1,
+        },
+    };
+    TaskService::new(Shared::new(parts, registry).await.unwrap())
+}
+
+fn keyring(store: Arc<SqliteStore>) -> Keyring {
+    let much = ClientLimits { requests_per_minute: 100_000, concurrent_tasks: 10_000 };
+    let little = ClientLimits { requests_per_minute: 2, concurrent_tasks: 1 };
+    let declared = [(KEY, much), (OTHER_KEY, much), (SMALL_KEY, little)];
+    let declared = declared.map(|(secret, limits)| DeclaredKey {
+        name: secret.to_owned(),
+        secret: secret.to_owned(),
+        limits,
+    });
+    Keyring::new(store, declared, little)
+}
