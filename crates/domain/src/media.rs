@@ -16,6 +16,18 @@ pub enum MediaKind {
     Audio,
 }
 
+impl MediaKind {
+    /// The kind of a media type such as `video/mp4`, lower case.
+    pub fn of_media_type(media_type: &str) -> Option<Self> {
+        match media_type.split('/').next() {
+            Some("image") => Some(Self::Image),
+            Some("video") => Some(Self::Video),
+            Some("audio") => Some(Self::Audio),
+            _ => None,
+        }
+    }
+}
+
 impl From<Scope> for MediaKind {
     fn from(scope: Scope) -> Self {
         match scope {

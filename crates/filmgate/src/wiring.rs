@@ -7,8 +7,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use config::{Config, Hop};
 use domain::{Account, ClientLimits, Scope};
+use frontend::admin::Admin;
+use frontend::{Draining, Gateway};
 use limits::RateLimits;
-use prometheus::Registry;
 use routing::{Candidate, Catalogue, Route, Router};
 use sandbox::Sandbox;
 use store::{SqliteSettings, SqliteStore, TaskStore};
@@ -22,6 +23,8 @@ use crate::{embedded, source};
 
 /// Part of the request timeout; dialling an upstream takes no longer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// What the worker is given beyond the timeout of a submission to store its answer.
+const WORKER_GRACE_MARGIN: Duration = Duration::from_secs(5);
 /// Idle connections kept for each upstream host.
 const IDLE_PER_HOST_MAX: usize = 32;
 /// The name of the declared key that comes from the environment.
@@ -36,7 +39,7 @@ pub(crate) struct Running {
     /// The client keys.
     pub(crate) keyring: Keyring,
     stop: watch::Sender<bool>,
-    serving: Vec<JoinHandle<()>>,
+    serving: JoinHandle<anyhow::Result<()>>,
     worker: JoinHandle<()>,
     worker_grace: Duration,
     sandbox: Option<Sandbox>,
@@ -61,23 +64,32 @@ impl Running {
         let keyring = keyring(config, Arc::clone(&store));
         let parts = parts(config, store, sandbox.as_ref(), (Arc::clone(&rates), url.clone()))?;
         let shared = Shared::new(parts, &registry).await?;
-        let tasks = TaskService::new(Arc::clone(&shared));
 
         let (stop, stopped) = watch::channel(false);
-        let serving = serve(config, (public, admin), (tasks, keyring.clone(), rates), &registry, &stopped)?;
+        let gateway = Gateway {
+            tasks: TaskService::new(Arc::clone(&shared)),
+            keyring: keyring.clone(),
+            rates,
+            settings: frontend_settings(config)?,
+            registry,
+            draining: Draining::default(),
+        };
+        let serving = serve((public, admin), gateway, stopped.clone());
         let worker = tokio::spawn(Worker::new(shared).run(until_true(stopped)));
-        let worker_grace = config.tasks.submit_timeout + Duration::from_secs(5);
+        let worker_grace = config.tasks.submit_timeout + WORKER_GRACE_MARGIN;
         Ok(Self { url, admin: admin_addr, keyring, stop, serving, worker, worker_grace, sandbox })
     }
 
     /// Stops: takes no more connections, lets requests and steps under way end within their bounds, then goes.
     pub(crate) async fn stop(self) {
         let _nobody_listens = self.stop.send(true);
-        for serving in self.serving {
-            let _crashed = serving.await;
-        }
         // A submission under way is worth waiting for: its answer says whether money was spent.
-        if tokio::time::timeout(self.worker_grace, self.worker).await.is_err() {
+        let worker = tokio::time::timeout(self.worker_grace, self.worker);
+        let (served, worked) = tokio::join!(self.serving, worker);
+        if let Ok(Err(error)) = served {
+            tracing::error!("serving ended with an error: {error:#}");
+        }
+        if worked.is_err() {
             tracing::warn!(
                 "steps were still under way at the end of the grace period; they resume at the next start"
             );
@@ -86,6 +98,53 @@ impl Running {
             sandbox.stop().await;
         }
     }
+}
+
+/// Serves clients, and the operator until the last client is gone, so that probes see the draining.
+fn serve(
+    (public, admin): (TcpListener, TcpListener),
+    gateway: Gateway,
+    stopped: watch::Receiver<bool>,
+) -> JoinHandle<anyhow::Result<()>> {
+    let operator = Admin {
+        registry: gateway.registry.clone(),
+        tasks: gateway.tasks.clone(),
+        draining: gateway.draining.clone(),
+    };
+    let settings = frontend::Settings { tls: None, ..gateway.settings.clone() };
+    let (drained, until_drained) = watch::channel(false);
+    tokio::spawn(async move {
+        let operators = frontend::admin::serve(admin, operator, &settings, until_true(until_drained));
+        let clients = async {
+            let served = frontend::serve(public, gateway, until_true(stopped)).await;
+            drained.send_replace(true);
+            served
+        };
+        let (operators, clients) = tokio::join!(operators, clients);
+        clients?;
+        Ok(operators?)
+    })
+}
+
+fn frontend_settings(config: &Config) -> anyhow::Result<frontend::Settings> {
+    let server = &config.server;
+    let tls =
+        server.tls.as_ref().map(|tls| frontend::tls::load(&tls.cert_file, &tls.key_file)).transpose()?;
+    Ok(frontend::Settings {
+        public_url: server.public_url.clone(),
+        cors_origins: server.cors_origins.clone(),
+        tls: tls.map(Arc::new),
+        connections_max: server.connections_max,
+        first_byte_timeout: server.first_byte_timeout,
+        header_timeout: server.header_timeout,
+        idle_timeout: server.idle_timeout,
+        request_timeout: server.request_timeout,
+        body_timeout: server.body_timeout,
+        body_bytes_max: server.body_bytes_max,
+        buffered_bytes_max: server.buffered_bytes_max,
+        requests_in_flight_max: server.requests_in_flight_max,
+        drain_timeout: server.drain_timeout,
+    })
 }
 
 async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {

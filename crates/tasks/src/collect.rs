@@ -84,7 +84,9 @@ async fn try_copy(held: &Held<'_>, account_url: &str, source: &Source) -> Result
         .download(account_url, &source.url, bounds, pending.file())
         .await
         .map_err(|error| chain(&error))?;
-    let media_type = media_type(&downloaded, source.kind)?;
+    let media_type = media_type(&downloaded)?;
+    // An upstream's URL does not always tell what it serves; the bytes do.
+    let kind = MediaKind::of_media_type(&media_type).unwrap_or(source.kind);
     let id = pending.finish().await.map_err(|error| chain(&error))?;
     let record = AssetRecord {
         id: id.clone(),
@@ -94,29 +96,21 @@ async fn try_copy(held: &Held<'_>, account_url: &str, source: &Source) -> Result
         created_at: clock::now(),
     };
     held.shared.store.put_asset(&record).await.map_err(|error| chain(&error))?;
-    Ok(Output {
-        kind: source.kind,
-        media: OutputMedia::Stored { asset: id, media_type, bytes: downloaded.bytes },
-    })
+    Ok(Output { kind, media: OutputMedia::Stored { asset: id, media_type, bytes: downloaded.bytes } })
 }
 
-/// What the bytes show, else what the server says if that fits. A page that says "expired" is not a clip.
-fn media_type(downloaded: &Downloaded, kind: MediaKind) -> Result<String, String> {
+/// What the bytes show, else what the server says if that is media. A page that says "expired" is not a clip.
+fn media_type(downloaded: &Downloaded) -> Result<String, String> {
     if downloaded.bytes == 0 {
         return Err("the result is empty".to_owned());
     }
     if let Some(shown) = media_type_of_bytes(&downloaded.head) {
         return Ok(shown.to_owned());
     }
-    let family = match kind {
-        MediaKind::Image => "image/",
-        MediaKind::Video => "video/",
-        MediaKind::Audio => "audio/",
-    };
-    if downloaded.content_type.starts_with(family) {
-        return Ok(downloaded.content_type.clone());
-    }
-    Err(format!("the result is \"{}\", which is no {kind:?}", downloaded.content_type))
+    let said = &downloaded.content_type;
+    MediaKind::of_media_type(said)
+        .map(|_kind| said.clone())
+        .ok_or_else(|| format!("the result is \"{said}\""))
 }
 
 async fn forget(held: &Held<'_>, outputs: &[Output]) {

@@ -1,11 +1,13 @@
 //! Logs and the metrics registry. There is no global registry: the binary makes one and hands it to each crate, so
 //! that tests run side by side.
 
-use std::io;
+use std::io::{self, IsTerminal as _};
 
 use prometheus::{IntGaugeVec, Opts, Registry};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::format::FmtSpan;
+
+/// Libraries that log what only their authors want to know.
+const QUIET: &str = "refinery_core=warn,hyper=warn,h2=warn,rustls=warn";
 
 /// The form of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,11 +32,11 @@ pub enum LogError {
 /// Begins to log to standard error, once for the process. `directives` is a level or a list such as
 /// `info,hyper=warn`; no prompt, key or body is ever logged at any level.
 pub fn log(format: Format, directives: &str) -> Result<(), LogError> {
-    let filter = EnvFilter::try_new(directives)?;
+    let filter = EnvFilter::try_new(format!("{QUIET},{directives}"))?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
-        .with_span_events(FmtSpan::NONE);
+        .with_ansi(io::stderr().is_terminal());
     let begun = match format {
         Format::Text => builder.with_target(false).try_init(),
         Format::Json => builder.json().flatten_event(true).try_init(),
