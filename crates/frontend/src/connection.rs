@@ -103,8 +103,9 @@ impl<S: Serves> Connections<S> {
         let first_bytes_by = Instant::now() + self.first_byte_timeout;
         match &self.tls {
             None => self.speak(stream, first_bytes_by, stopped).await,
-            Some(tls) => match timeout_at(first_bytes_by, tls.accept(stream)).await {
-                Ok(Ok(stream)) => self.speak(stream, first_bytes_by, stopped).await,
+            // Boxed, so that connections without TLS do not carry its state.
+            Some(tls) => match Box::pin(timeout_at(first_bytes_by, tls.accept(stream))).await {
+                Ok(Ok(stream)) => Box::pin(self.speak(stream, first_bytes_by, stopped)).await,
                 Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
                 Err(_) => tracing::debug!("TLS handshake took too long"),
             },

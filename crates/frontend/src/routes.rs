@@ -23,9 +23,11 @@ pub(crate) struct Routes {
 
 enum Path {
     Asset,
-    /// Never empty; the endpoints differ in their methods.
-    Endpoints(Vec<(&'static dyn Dialect, Endpoint)>),
+    Endpoints(Claims),
 }
+
+/// The endpoints of one path: at least one, each with another method.
+type Claims = Vec<(&'static dyn Dialect, Endpoint)>;
 
 /// Whose path it is.
 pub(crate) struct Matched {
@@ -64,7 +66,7 @@ impl Routes {
     /// The table of `dialects`, of which there is at least one. Where two claim the same path and method, the earlier
     /// wins; two that name a segment of the same path differently are an error.
     pub(crate) fn new(dialects: &[&'static dyn Dialect]) -> Result<Self, InsertError> {
-        let mut claims: Vec<(&'static str, Vec<(&'static dyn Dialect, Endpoint)>)> = Vec::new();
+        let mut claims: Vec<(&'static str, Claims)> = Vec::new();
         for &dialect in dialects {
             for endpoint in dialect.endpoints() {
                 let claim = (dialect, endpoint.clone());
@@ -193,7 +195,7 @@ mod tests {
         let routes = routes();
         for dialect in translation::DIALECTS {
             for endpoint in dialect.endpoints() {
-                let path = endpoint.path.replace('{', "").replace('}', "");
+                let path = endpoint.path.replace(['{', '}'], "");
                 let found = routes.find(&endpoint.method, &path);
                 assert!(found.refusal().is_none(), "{} {path}", endpoint.method);
             }

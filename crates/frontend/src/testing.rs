@@ -8,17 +8,11 @@ use http_body_util::{BodyExt as _, Full};
 
 use crate::body::Answer;
 use crate::context::RequestContext;
-use crate::metrics::Metrics;
 use crate::routes::Routes;
 
 /// The table of all dialects.
 pub(crate) fn routes() -> Arc<Routes> {
     Arc::new(Routes::new(translation::DIALECTS).unwrap())
-}
-
-/// Metrics that nobody gathers.
-pub(crate) fn metrics() -> Arc<Metrics> {
-    Arc::new(Metrics::new(&prometheus::Registry::new()).unwrap())
 }
 
 /// An empty request that has passed the `request_id` layer.

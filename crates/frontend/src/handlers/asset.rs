@@ -1,8 +1,10 @@
 //! Stored media, for whoever knows its name: names cannot be guessed.
 
+use std::io;
+
 use domain::{AssetId, Failure, FailureKind, extension_of};
 use http::{HeaderValue, Request, StatusCode, header};
-use tasks::TaskService;
+use tasks::{AssetFile, TaskService};
 use tower_http::services::ServeFile;
 
 use crate::body::{Answer, ReplyBody};
@@ -24,13 +26,8 @@ pub(super) async fn answer(
     if extension != extension_of(&asset.media_type) {
         return Err(absent());
     }
-    let reading = ServeFile::new(&asset.path).try_call(without_body(request)).await;
-    let file =
-        reading.map_err(|error| Failure::internal(format!("reading {}: {error}", asset.path.display())))?;
-    if file.status() == StatusCode::NOT_FOUND {
-        return Err(absent().with_internal(format!("{} is not there", asset.path.display())));
-    }
-    let mut answer = file.map(ReplyBody::streamed);
+    let opened = ServeFile::new(&asset.path).try_call(without_body(request)).await;
+    let mut answer = opened.map_err(|error| cannot_read(&asset, &error))?.map(ReplyBody::streamed);
     let is_content = matches!(answer.status(), StatusCode::OK | StatusCode::PARTIAL_CONTENT);
     let headers = answer.headers_mut();
     if is_content && let Ok(media_type) = HeaderValue::from_str(&asset.media_type) {
@@ -40,6 +37,17 @@ pub(super) async fn answer(
     headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("inline"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     Ok(answer)
+}
+
+/// Bytes that were deleted beside the store are gone; anything else is our fault.
+fn cannot_read(asset: &AssetFile, error: &io::Error) -> Failure {
+    let internal = format!("reading {}: {error}", asset.path.display());
+    match error.kind() {
+        io::ErrorKind::NotFound => {
+            Failure::new(FailureKind::NotFound, "no such file").with_internal(internal)
+        }
+        _ => Failure::internal(internal),
+    }
 }
 
 fn without_body(request: &Request<WholeBody>) -> Request<()> {

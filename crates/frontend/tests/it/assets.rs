@@ -10,7 +10,7 @@ use crate::house::House;
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n0123456789";
 
 /// Gives the gateway a picture along with a task; where it can be read.
-pub async fn stored_picture(house: &House) -> String {
+pub(crate) async fn stored_picture(house: &House) -> String {
     let body =
         json!({ "model": "veo3.1", "prompt": "a cat", "images": ["iVBORw0KGgowMTIzNDU2Nzg5"] }).to_string();
     let said = ask(house.address, request("POST", CREATE, body)).await;
@@ -91,7 +91,7 @@ async fn other_names_lead_nowhere() {
         format!("/assets/{id}"),
         format!("/assets/{id}.html"),
         format!("/assets/{}.png", "0".repeat(32)),
-        format!("/assets/..%2F..%2Ftasks.db.png"),
+        "/assets/..%2F..%2Ftasks.db.png".to_owned(),
         format!("/assets/%2e%2e/{id}.png"),
     ] {
         let said = read(&house, "GET", &other, &[]).await;

@@ -14,40 +14,40 @@ use tokio::net::TcpStream;
 use crate::house::{KEY, within};
 
 /// Where tasks are made.
-pub const CREATE: &str = "/v2/videos/generations";
+pub(crate) const CREATE: &str = "/v2/videos/generations";
 
 /// The protocol to speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Http {
+pub(crate) enum Http {
     One,
     Two,
 }
 
 /// What came back.
 #[derive(Debug)]
-pub struct Said {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: Bytes,
+pub(crate) struct Said {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Said {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("JSON: {:?}", self.body))
     }
 
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 }
 
 /// A request of the usual client.
-pub fn request(method: &str, path: &str, body: impl Into<Bytes>) -> Request<Full<Bytes>> {
+pub(crate) fn request(method: &str, path: &str, body: impl Into<Bytes>) -> Request<Full<Bytes>> {
     keyed(KEY, method, path, body)
 }
 
 /// A request of the client with that key.
-pub fn keyed(key: &str, method: &str, path: &str, body: impl Into<Bytes>) -> Request<Full<Bytes>> {
+pub(crate) fn keyed(key: &str, method: &str, path: &str, body: impl Into<Bytes>) -> Request<Full<Bytes>> {
     Request::builder()
         .method(method)
         .uri(path)
@@ -58,22 +58,22 @@ pub fn keyed(key: &str, method: &str, path: &str, body: impl Into<Bytes>) -> Req
 }
 
 /// The body of a good request for a task.
-pub fn task_body() -> String {
+pub(crate) fn task_body() -> String {
     json!({ "model": "veo3.1", "prompt": "a cat" }).to_string()
 }
 
 /// One request on a connection of its own.
-pub async fn ask(address: SocketAddr, request: Request<Full<Bytes>>) -> Said {
+pub(crate) async fn ask(address: SocketAddr, request: Request<Full<Bytes>>) -> Said {
     ask_over(Http::One, address, request).await
 }
 
 /// The same in either protocol.
-pub async fn ask_over(http: Http, address: SocketAddr, request: Request<Full<Bytes>>) -> Said {
+pub(crate) async fn ask_over(http: Http, address: SocketAddr, request: Request<Full<Bytes>>) -> Said {
     ask_on(http, TcpStream::connect(address).await.unwrap(), request).await
 }
 
 /// The same on a connection that exists.
-pub async fn ask_on<IO>(http: Http, io: IO, mut request: Request<Full<Bytes>>) -> Said
+pub(crate) async fn ask_on<IO>(http: Http, io: IO, mut request: Request<Full<Bytes>>) -> Said
 where
     IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -100,28 +100,28 @@ where
 }
 
 /// A task of the usual client: its id.
-pub async fn create(address: SocketAddr) -> String {
+pub(crate) async fn create(address: SocketAddr) -> String {
     let said = ask(address, request("POST", CREATE, task_body())).await;
     assert_eq!(said.status, StatusCode::OK, "{said:?}");
     said.json()["task_id"].as_str().unwrap().to_owned()
 }
 
 /// A connection that has sent these bytes.
-pub async fn rude(address: SocketAddr, bytes: impl AsRef<[u8]>) -> TcpStream {
+pub(crate) async fn rude(address: SocketAddr, bytes: impl AsRef<[u8]>) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(bytes.as_ref()).await.unwrap();
     stream
 }
 
 /// All that comes until the gateway closes the connection, in whatever way.
-pub async fn until_closed(stream: &mut TcpStream) -> String {
+pub(crate) async fn until_closed(stream: &mut TcpStream) -> String {
     let mut bytes = Vec::new();
     let _reset_is_a_way_to_close = within(stream.read_to_end(&mut bytes)).await;
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// What comes, up to and with `end`.
-pub async fn until(stream: &mut TcpStream, end: &str) -> String {
+pub(crate) async fn until(stream: &mut TcpStream, end: &str) -> String {
     let mut text = String::new();
     while !text.ends_with(end) {
         let byte = within(stream.read_u8()).await.unwrap_or_else(|_| panic!("{end:?} after {text:?}"));

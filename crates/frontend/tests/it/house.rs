@@ -18,29 +18,29 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 /// The key of a client that may do much.
-pub const KEY: &str = "fg_alice";
+pub(crate) const KEY: &str = "fg_alice";
 /// The key of another client.
-pub const OTHER_KEY: &str = "fg_bob";
+pub(crate) const OTHER_KEY: &str = "fg_bob";
 /// The key of a client that may do two requests a minute and have one task.
-pub const SMALL_KEY: &str = "fg_carol";
+pub(crate) const SMALL_KEY: &str = "fg_carol";
 
 /// No wait of a test is longer; what takes so long does not happen.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running gateway.
-pub struct House {
-    pub address: SocketAddr,
-    pub registry: Registry,
-    pub draining: Draining,
-    pub tasks: TaskService,
-    pub store: Arc<SqliteStore>,
+pub(crate) struct House {
+    pub(crate) address: SocketAddr,
+    pub(crate) registry: Registry,
+    pub(crate) draining: Draining,
+    pub(crate) tasks: TaskService,
+    pub(crate) store: Arc<SqliteStore>,
     stop: Option<oneshot::Sender<()>>,
     served: JoinHandle<Result<(), StartError>>,
     dir: TempDir,
 }
 
 /// Bounds that no test runs into by accident.
-pub fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     Settings {
         public_url: None,
         cors_origins: vec!["*".to_owned()],
@@ -60,12 +60,12 @@ pub fn settings() -> Settings {
 
 impl House {
     /// A gateway with usual bounds.
-    pub async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         Self::with(settings()).await
     }
 
     /// A gateway with these bounds.
-    pub async fn with(settings: Settings) -> Self {
+    pub(crate) async fn with(settings: Settings) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let registry = Registry::new();
         let rates = Arc::new(RateLimits::new(100));
@@ -91,24 +91,24 @@ impl House {
     }
 
     /// Asks the gateway to stop.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.stop.take().expect("asked once").send(()).unwrap();
     }
 
     /// Waits until it has stopped.
-    pub async fn stopped(self) {
+    pub(crate) async fn stopped(self) {
         within(self.served).await.unwrap().unwrap();
     }
 
     /// The value of a metric without labels.
-    pub fn metric(&self, name: &str) -> u64 {
+    pub(crate) fn metric(&self, name: &str) -> u64 {
         let text = TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap();
         let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
         line.unwrap_or_else(|| panic!("{name} in {text}")).parse().unwrap()
     }
 
     /// Waits until a metric has this value.
-    pub async fn until_metric(&self, name: &str, value: u64) {
+    pub(crate) async fn until_metric(&self, name: &str, value: u64) {
         within(async {
             while self.metric(name) != value {
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -118,7 +118,7 @@ impl House {
     }
 
     /// The files of all assets that are stored.
-    pub fn asset_files(&self) -> Vec<PathBuf> {
+    pub(crate) fn asset_files(&self) -> Vec<PathBuf> {
         let mut files = Vec::new();
         let mut folders = vec![self.dir.path().join("assets")];
         while let Some(folder) = folders.pop() {
@@ -132,13 +132,13 @@ impl House {
     }
 
     /// How many tasks are stored.
-    pub async fn task_count(&self) -> u64 {
+    pub(crate) async fn task_count(&self) -> u64 {
         self.store.live_tasks().await.unwrap().iter().map(|(_, count)| count).sum()
     }
 }
 
 /// The outcome of what must not take for ever.
-pub async fn within<F: Future>(future: F) -> F::Output {
+pub(crate) async fn within<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(PATIENCE, future).await.expect("this should not take so long")
 }
 

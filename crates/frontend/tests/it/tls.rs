@@ -45,7 +45,7 @@ async fn both_protocols_are_spoken() {
     for (http, protocol) in [(Http::One, &b"http/1.1"[..]), (Http::Two, b"h2")] {
         let stream = connect(&house, roots.clone(), protocol).await;
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(protocol));
-        let said = ask_on(http, stream, request("POST", CREATE, task_body())).await;
+        let said = Box::pin(ask_on(http, stream, request("POST", CREATE, task_body()))).await;
         assert_eq!(said.status, StatusCode::OK, "{said:?}");
     }
 }
