@@ -1,1 +1,22 @@
-//! (under construction)
+//! The harness of the end-to-end stories: the real binary and the real sandbox, each as a process of its own, spoken to
+//! over sockets. The stories are in `tests/tests/`, one file for each theme.
+//!
+//! Every story has its own folders and ports, so all of them may run at the same time. Processes end with the value
+//! that stands for them; what they printed is shown when a story fails. Nothing is built here: the binary is the one
+//! that `FILMGATE_BIN` names, else the one beside the tests.
+
+pub mod client;
+pub mod config;
+mod gateway;
+pub mod media;
+pub mod metrics;
+mod process;
+mod sandbox;
+pub mod tool;
+mod wait;
+
+pub use client::{Client, Reply};
+pub use gateway::{Gateway, Options};
+pub use process::Process;
+pub use sandbox::{Ledger, SandboxOptions, SandboxProcess};
+pub use wait::{DEADLINE, eventually, within};

@@ -1,0 +1,164 @@
+//! A process of our binary: started, listened to, ended.
+
+use std::env;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use crate::{eventually, tool};
+
+/// Names the binary under test.
+const BINARY: &str = "FILMGATE_BIN";
+/// What the process would otherwise take from the environment of whoever runs the tests.
+const FOREIGN: [&str; 4] = ["FILMGATE_CONFIG", "FILMGATE_DATA", "FILMGATE_KEY", "FILMGATE_SANDBOX_FAULT"];
+
+/// A running process, killed when this is dropped. What it printed is shown if the story fails.
+pub struct Process {
+    name: String,
+    child: Child,
+    stdout: Output,
+    stderr: Output,
+}
+
+/// The lines of one stream so far; a thread reads them.
+struct Output {
+    lines: Arc<Mutex<Vec<String>>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Process {
+    /// A command that runs our binary, with nothing of ours in its environment.
+    ///
+    /// # Panics
+    /// If there is no binary.
+    pub fn command() -> Command {
+        let mut command = Command::new(binary());
+        for name in FOREIGN {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    /// Starts `command`; `name` stands before what it printed.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    pub fn start(name: &str, command: &mut Command) -> Self {
+        let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("starting {name}: {error}"));
+        let stdout = Output::of(child.stdout.take().expect("stdout is piped"));
+        let stderr = Output::of(child.stderr.take().expect("stderr is piped"));
+        Self { name: name.to_owned(), child, stdout, stderr }
+    }
+
+    /// Waits until its stdout holds what `find` looks for.
+    ///
+    /// # Panics
+    /// If it ends before that, or the deadline passes.
+    pub async fn said<T>(&mut self, find: impl Fn(&[String]) -> Option<T>) -> T {
+        let name = self.name.clone();
+        eventually(&format!("the first words of {name}"), async || {
+            let ended = self.child.try_wait().expect("a child can be asked");
+            if let Some(found) = find(&self.stdout.lines()) {
+                return Some(found);
+            }
+            if let Some(status) = ended {
+                panic!("{name} ended early: {status}");
+            }
+            None
+        })
+        .await
+    }
+
+    /// All that it has printed to stdout so far.
+    pub fn stdout(&self) -> String {
+        self.stdout.lines().join("\n")
+    }
+
+    /// All that it has printed to stderr so far.
+    pub fn stderr(&self) -> String {
+        self.stderr.lines().join("\n")
+    }
+
+    /// Ends it at once, as a power cut would (SIGKILL).
+    pub fn kill(&mut self) {
+        // One that has ended by itself cannot be killed, which is as good.
+        let _ended = self.child.kill();
+        let _status = self.child.wait();
+    }
+
+    /// Asks it to stop (SIGTERM).
+    pub fn terminate(&self) {
+        tool::run("kill", &["-TERM", &self.child.id().to_string()]);
+    }
+
+    /// How it ends; all that it printed has been read then.
+    ///
+    /// # Panics
+    /// If it does not end before the deadline.
+    pub async fn exit(&mut self) -> ExitStatus {
+        let what = format!("the end of {}", self.name);
+        let status = eventually(&what, async || self.child.try_wait().expect("a child can be asked")).await;
+        self.stdout.finish();
+        self.stderr.finish();
+        status
+    }
+
+    fn show(&self) {
+        let (stdout, stderr) = (self.stdout(), self.stderr());
+        let name = &self.name;
+        let text = format!("==== {name}, stdout\n{stdout}\n==== {name}, stderr\n{stderr}\n====\n");
+        // The test runner keeps stderr of a failed test.
+        let _closed = std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes());
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            self.show();
+        }
+    }
+}
+
+impl Output {
+    fn of(stream: impl Read + Send + 'static) -> Self {
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let shared = Arc::clone(&lines);
+        let read = move || {
+            for line in BufReader::new(stream).lines().map_while(Result::ok) {
+                shared.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+            }
+        };
+        Self { lines, reader: Some(std::thread::spawn(read)) }
+    }
+
+    fn lines(&self) -> Vec<String> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn finish(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            reader.join().expect("reading lines does not panic");
+        }
+    }
+}
+
+/// The binary under test: the one that the environment names, else the one that cargo puts beside the tests.
+fn binary() -> PathBuf {
+    let named = env::var_os(BINARY).map(PathBuf::from);
+    let path = named.unwrap_or_else(|| {
+        let test = env::current_exe().expect("a test knows where it is");
+        let folder = test.parent().and_then(Path::parent).expect("cargo puts tests into target/PROFILE/deps");
+        folder.join("filmgate")
+    });
+    assert!(
+        path.is_file(),
+        "there is no binary at {}: run `cargo build -p filmgate` first, or name one with {BINARY}",
+        path.display()
+    );
+    path
+}
