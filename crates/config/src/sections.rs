@@ -202,7 +202,8 @@ pub struct Tasks {
     #[serde(with = "text::size")]
     #[schemars(with = "SizeText")]
     pub result_bytes_max: u64,
-    /// Submits of one task, counted over all accounts. Only a definite refusal leads to another.
+    /// Submits of one task, counted over all accounts. Only one that was refused or never left leads to another; waits
+    /// between them grow to a minute, so the default rides out about a quarter of an hour without any provider.
     #[schemars(range(min = 1))]
     pub attempts_max: u32,
 }
@@ -221,7 +222,7 @@ impl Default for Tasks {
             result_retry_for: HOUR,
             reply_bytes_max: 4096 * KIB,
             result_bytes_max: 2 * GIB,
-            attempts_max: 4,
+            attempts_max: 20,
         }
     }
 }

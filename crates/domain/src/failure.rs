@@ -85,6 +85,14 @@ pub enum FailureKind {
     Expired,
 }
 
+impl FailureKind {
+    /// The kind as it is stored and counted: `outcome_unknown`.
+    pub fn name(self) -> String {
+        let text = serde_json::to_value(self).ok();
+        text.and_then(|text| text.as_str().map(str::to_owned)).unwrap_or_default()
+    }
+}
+
 impl Failure {
     /// A failure with a sentence for the client.
     pub fn new(kind: FailureKind, public: impl Into<String>) -> Self {
@@ -129,5 +137,15 @@ impl Failure {
     pub fn with_retry(mut self, retry: Retry) -> Self {
         self.retry = retry;
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_has_a_name_for_labels() {
+        assert_eq!(FailureKind::OutcomeUnknown.name(), "outcome_unknown");
     }
 }

@@ -1,7 +1,7 @@
 //! What operators see of tasks. Labels are names from registries and config, never what a client sent.
 
 use domain::{Task, TaskState};
-use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
+use prometheus::{IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
 
 /// The counters of this crate.
 pub(crate) struct Metrics {
@@ -11,7 +11,7 @@ pub(crate) struct Metrics {
     polls: IntCounterVec,
     copies: IntCounterVec,
     live: IntGaugeVec,
-    panics: IntCounterVec,
+    panics: IntCounter,
 }
 
 impl Metrics {
@@ -26,6 +26,8 @@ impl Metrics {
             &["state"],
         )?;
         registry.register(Box::new(live.clone()))?;
+        let panics = IntCounter::new("filmgate_step_panics_total", "Steps of the worker that crashed.")?;
+        registry.register(Box::new(panics.clone()))?;
         Ok(Self {
             accepted: counter("tasks_accepted_total", "Tasks accepted durably.", &["scope", "dialect"])?,
             ended: counter("tasks_ended_total", "Tasks that reached an end state.", &["state", "reason"])?,
@@ -40,7 +42,7 @@ impl Metrics {
                 "Results copied from upstreams.",
                 &["account", "outcome"],
             )?,
-            panics: counter("step_panics_total", "Steps of the worker that crashed.", &["state"])?,
+            panics,
             live,
         })
     }
@@ -51,7 +53,7 @@ impl Metrics {
 
     pub(crate) fn ended(&self, state: &TaskState) {
         let reason = match state {
-            TaskState::Failed { failure, .. } => format!("{:?}", failure.kind),
+            TaskState::Failed { failure, .. } => failure.kind.name(),
             _ => String::new(),
         };
         self.ended.with_label_values(&[state.name(), &reason]).inc();
@@ -70,7 +72,7 @@ impl Metrics {
     }
 
     pub(crate) fn panicked(&self) {
-        self.panics.with_label_values(&["any"]).inc();
+        self.panics.inc();
     }
 
     pub(crate) fn live(&self, counts: &[(String, u64)]) {
