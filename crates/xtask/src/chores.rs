@@ -38,16 +38,26 @@ pub(crate) fn ci(root: &Path) -> anyhow::Result<()> {
 fn dependencies(root: &Path) -> anyhow::Result<()> {
     Step::new("dependencies", root, &["cargo", "deny", "--locked", "check", "bans", "licenses", "sources"])
         .run()?;
-    match Step::new("advisory database", root, &["cargo", "deny", "--locked", "fetch", "db"]).run() {
-        Ok(()) => {
-            let check = ["cargo", "deny", "--locked", "--offline", "check", "advisories"];
-            Step::new("advisories", root, &check).run()
-        }
-        Err(error) => {
-            say(&format!("advisories were NOT checked, their database is out of reach: {error:#}"));
-            Ok(())
-        }
+    let fetched = Step::new("advisory database", root, &["cargo", "deny", "--locked", "fetch", "db"]).run();
+    if fetched.is_err() && !has_advisories(&cargo_home()) {
+        say("advisories were NOT checked: their database is neither here nor within reach");
+        return Ok(());
     }
+    if fetched.is_err() {
+        say("the advisory database could not be renewed; the copy on this machine is used");
+    }
+    Step::new("advisories", root, &["cargo", "deny", "--locked", "--offline", "check", "advisories"]).run()
+}
+
+fn cargo_home() -> PathBuf {
+    let home = || std::env::home_dir().unwrap_or_default().join(".cargo");
+    std::env::var_os("CARGO_HOME").map_or_else(home, PathBuf::from)
+}
+
+/// Whether an earlier run left a whole database; a clone that failed leaves at most an empty folder.
+fn has_advisories(cargo_home: &Path) -> bool {
+    let copies = std::fs::read_dir(cargo_home.join("advisory-dbs"));
+    copies.into_iter().flatten().flatten().any(|copy| copy.path().join("crates").is_dir())
 }
 
 /// Writes the generated files.
@@ -76,4 +86,20 @@ pub(crate) fn metadata(root: &Path, arguments: &[&str]) -> anyhow::Result<serde_
         .context("starting cargo metadata")?;
     anyhow::ensure!(output.status.success(), "cargo metadata: {}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).context("reading what cargo metadata says")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_whole_advisory_database_counts() {
+        let home = std::env::temp_dir().join(format!("filmgate-xtask-{}", std::process::id()));
+        assert!(!has_advisories(&home));
+        std::fs::create_dir_all(home.join("advisory-dbs/advisory-db-1")).unwrap();
+        assert!(!has_advisories(&home));
+        std::fs::create_dir_all(home.join("advisory-dbs/advisory-db-1/crates")).unwrap();
+        assert!(has_advisories(&home));
+        std::fs::remove_dir_all(home).unwrap();
+    }
 }
