@@ -1,4 +1,5 @@
 //! What the way out says of misbehaving servers, over real sockets on loopback.
+#![expect(clippy::unwrap_used, reason = "helpers of tests, where a panic is the report")]
 
 use std::net::SocketAddr;
 use std::sync::Arc;
