@@ -15,9 +15,10 @@ pub(crate) async fn run(options: SandboxOptions) -> anyhow::Result<ExitCode> {
     settings.faults = faults;
     settings.key = options.key;
     settings.generation = options.generation;
+    let stop = stop_signal()?;
     let sandbox = Sandbox::start(settings).await?;
     println!("sandbox on http://{}", sandbox.addr());
-    stop_signal().await?;
+    stop.await;
     sandbox.stop().await;
     Ok(ExitCode::SUCCESS)
 }

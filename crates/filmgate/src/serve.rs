@@ -22,12 +22,14 @@ pub(crate) async fn run(options: &ServeOptions) -> anyhow::Result<ExitCode> {
         LogFormat::Json => telemetry::Format::Json,
     };
     telemetry::log(format, config.log.level.as_str())?;
+    // Listened for before anybody can know that we run.
+    let stop = stop_signal()?;
     let running = Running::start(&config).await?;
     std::fs::write(address_file(&config), &running.url)
         .context("leaving the address in the data directory")?;
     let key = first_key(&running).await?;
     greet(&running, key.as_deref(), config.sandbox.embed);
-    stop_signal().await?;
+    stop.await;
     println!("stopping: requests and submissions under way end first");
     running.stop().await;
     Ok(ExitCode::SUCCESS)
@@ -74,13 +76,14 @@ fn greet(running: &Running, key: Option<&str>, sandbox: bool) {
     );
 }
 
-/// Ready when the process is asked to stop.
-pub(crate) async fn stop_signal() -> anyhow::Result<()> {
+/// Ready when the process is asked to stop; asking counts from this call on.
+pub(crate) fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _signal = terminate.recv() => {}
-        _signal = interrupt.recv() => {}
-    }
-    Ok(())
+    Ok(async move {
+        tokio::select! {
+            _signal = terminate.recv() => {}
+            _signal = interrupt.recv() => {}
+        }
+    })
 }

@@ -21,8 +21,6 @@ use upstream::Upstream;
 
 use crate::{embedded, source};
 
-/// Part of the request timeout; dialling an upstream takes no longer.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// What the worker is given beyond the timeout of a submission to store its answer.
 const WORKER_GRACE_MARGIN: Duration = Duration::from_secs(5);
 /// Idle connections kept for each upstream host.
@@ -227,7 +225,7 @@ fn parts(
         routes(config, &accounts)?
     };
     let upstream = Upstream::new(upstream::Settings {
-        connect_timeout: CONNECT_TIMEOUT,
+        connect_timeout: config.tasks.connect_timeout,
         reply_bytes_max: usize::try_from(config.tasks.reply_bytes_max)?,
         idle_per_host_max: IDLE_PER_HOST_MAX,
     });
