@@ -6,10 +6,12 @@
 mod assets;
 mod clock;
 mod collect;
+mod failover;
 mod held;
 mod keys;
 mod line;
 mod metrics;
+mod pace;
 mod poll;
 mod service;
 mod settings;

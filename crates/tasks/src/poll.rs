@@ -2,22 +2,16 @@
 
 use std::time::Duration;
 
-use domain::{AttemptOutcome, Pace, Source, TaskEvent, TaskState};
+use domain::{AttemptOutcome, Source, TaskEvent, TaskState};
 use translation::{PollTarget, Progress};
 
 use crate::held::{Held, StepError};
-use crate::{clock, collect, submit};
+use crate::{collect, failover, pace};
 
 /// Polls slow down by this factor while an upstream gives no clear answer.
 const UNCLEAR_SLOWDOWN: u32 = 2;
 /// How long to wait for the operator to bring back an account that the config no longer has.
 const MISSING_ACCOUNT_RETRY_AFTER: Duration = Duration::from_secs(30);
-const DEFAULT_PACE: Pace = Pace {
-    first: Duration::from_secs(5),
-    shortest: Duration::from_secs(2),
-    longest: Duration::from_secs(30),
-};
-
 pub(crate) async fn step(mut held: Held<'_>) -> Result<(), StepError> {
     let Some(progress) = ask(&held).await else {
         tracing::warn!(task = %held.task.id, "the account that has the task is not configured any more");
@@ -27,7 +21,7 @@ pub(crate) async fn step(mut held: Held<'_>) -> Result<(), StepError> {
     match progress {
         Progress::Finished { sources } => ready(held, sources).await,
         Progress::Running { percent } if !collecting => {
-            let wait = next_poll(&held);
+            let wait = pace::next_poll(&held);
             held.apply(TaskEvent::Progressed { percent })?;
             held.done(wait).await
         }
@@ -35,7 +29,7 @@ pub(crate) async fn step(mut held: Held<'_>) -> Result<(), StepError> {
             tracing::info!(task = %held.task.id, reason = %failure, "the upstream failed");
             held.apply(TaskEvent::AttemptFailed { reason: failure.to_string() })?;
             let plan = held.shared.router.plan(&held.task.request, &held.task.attempts);
-            submit::try_again(held, failure, &plan).await
+            failover::try_again(held, failure, &plan).await
         }
         Progress::Unclear { reason } => {
             tracing::info!(task = %held.task.id, reason, "the upstream gave no clear answer; asking again");
@@ -57,7 +51,7 @@ async fn unclear(held: Held<'_>) -> Result<(), StepError> {
     if matches!(held.task.state, TaskState::Collecting { .. }) {
         return collect::retry_later(held).await;
     }
-    let wait = next_poll(&held) * UNCLEAR_SLOWDOWN;
+    let wait = pace::next_poll(&held) * UNCLEAR_SLOWDOWN;
     held.put_back(wait).await
 }
 
@@ -83,17 +77,4 @@ async fn ask(held: &Held<'_>) -> Option<Progress> {
     };
     held.shared.metrics.polled(account.name.as_str(), label);
     Some(progress)
-}
-
-fn next_poll(held: &Held<'_>) -> Duration {
-    let accepted = held.task.started_at().unwrap_or(held.task.created_at);
-    pace(held).next(accepted, clock::now(), fastrand::f64())
-}
-
-/// The account's own pace, else the provider's.
-pub(crate) fn pace(held: &Held<'_>) -> Pace {
-    let Some(attempt) = held.task.attempt() else { return DEFAULT_PACE };
-    let account = held.shared.accounts.get(&attempt.plan.account);
-    let provider = || translation::provider(&attempt.plan.provider).map(|provider| provider.pace());
-    account.and_then(|account| account.pace).or_else(provider).unwrap_or(DEFAULT_PACE)
 }

@@ -9,12 +9,10 @@ use translation::{Provider, SubmitContext, SubmitOutcome};
 use upstream::SendError;
 
 use crate::held::{Held, StepError};
+use crate::{failover, pace};
 
 /// How long a task waits at least when its accounts are full. Slots come free at any time, so it is short.
 const FULL_RETRY_AFTER: Duration = Duration::from_millis(500);
-/// After a refusal that may pass: the first wait, doubled with each attempt, and its bound.
-const BUSY_RETRY_AFTER: Duration = Duration::from_secs(1);
-const BUSY_RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 /// What the lease exceeds the submit timeout by, so that nobody takes over while the answer is being stored.
 const LEASE_MARGIN: Duration = Duration::from_secs(15);
 
@@ -142,7 +140,7 @@ async fn conclude(mut held: Held<'_>, outcome: Outcome, plan: &Plan) -> Result<(
     match outcome {
         Outcome::Answered(SubmitOutcome::Accepted { handle }) => {
             held.apply(TaskEvent::Accepted { handle })?;
-            let first = crate::poll::pace(&held).first;
+            let first = pace::of(&held).first;
             held.done(first).await
         }
         Outcome::Answered(SubmitOutcome::Unknown { reason }) => {
@@ -154,7 +152,7 @@ async fn conclude(mut held: Held<'_>, outcome: Outcome, plan: &Plan) -> Result<(
         Outcome::Answered(SubmitOutcome::Rejected(failure)) => {
             tracing::info!(task = %held.task.id, reason = %failure, "the upstream refused the task");
             held.apply(TaskEvent::SubmitRejected { reason: failure.to_string() })?;
-            try_again(held, failure, plan).await
+            failover::try_again(held, failure, plan).await
         }
         Outcome::NotSent(reason) => {
             tracing::info!(task = %held.task.id, reason, "the upstream was not reached");
@@ -162,32 +160,11 @@ async fn conclude(mut held: Held<'_>, outcome: Outcome, plan: &Plan) -> Result<(
             let failure = Failure::new(FailureKind::NoRoute, "the provider cannot be reached")
                 .with_internal(reason)
                 .with_retry(Retry::Later);
-            try_again(held, failure, plan).await
+            failover::try_again(held, failure, plan).await
         }
-    }
-}
-
-/// After a definite "no" of one account: the next account at once, the same ones later, or the end.
-pub(crate) async fn try_again(held: Held<'_>, failure: Failure, plan: &Plan) -> Result<(), StepError> {
-    let attempts = u32::try_from(held.task.attempts.len()).unwrap_or(u32::MAX);
-    let untried = plan.has_untried(&held.task.attempts);
-    let spent = attempts >= held.shared.settings.attempts_max;
-    match failure.retry {
-        Retry::Elsewhere | Retry::Later if untried && !spent => held.done(Duration::ZERO).await,
-        Retry::Later if !spent => {
-            let doubled = BUSY_RETRY_AFTER.saturating_mul(1 << (attempts.min(16) - 1).min(15));
-            let wait = failure.retry_after.unwrap_or(doubled).min(BUSY_RETRY_AFTER_MAX);
-            held.done(spread(wait)).await
-        }
-        Retry::Never | Retry::Later | Retry::Elsewhere => held.fail(failure).await,
     }
 }
 
 fn no_route(reasons: &[String]) -> Failure {
     Failure::new(FailureKind::NoRoute, "no provider can take this request").with_internal(reasons.join("; "))
-}
-
-/// Up to a quarter longer, so that tasks which were refused together do not come back together.
-fn spread(wait: Duration) -> Duration {
-    wait.mul_f64(1.0 + 0.25 * fastrand::f64())
 }
