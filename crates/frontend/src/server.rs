@@ -64,3 +64,22 @@ async fn rest_after(error: &io::Error) {
     tracing::warn!(error = %error, "cannot accept connections right now");
     sleep(ACCEPT_REST).await;
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn only_a_lack_of_our_own_makes_the_loop_rest() {
+        let rest = async |error: io::Error| {
+            let begun = Instant::now();
+            rest_after(&error).await;
+            begun.elapsed()
+        };
+        const EMFILE: i32 = 24;
+        assert_eq!(rest(io::Error::from_raw_os_error(EMFILE)).await, ACCEPT_REST);
+        assert_eq!(rest(io::ErrorKind::ConnectionAborted.into()).await.as_millis(), 0);
+    }
+}

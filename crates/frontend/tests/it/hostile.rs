@@ -90,3 +90,21 @@ async fn several_requests_at_once_are_answered_in_turn() {
     let said = until_closed(&mut rude(house.address, format!("{SMUGGLED}{SMUGGLED}{last}")).await).await;
     assert_eq!(said.matches("HTTP/1.1 200 OK").count(), 3, "{said}");
 }
+
+/// Opening streams and resetting them at once costs a client next to nothing (CVE-2023-44487).
+#[tokio::test]
+async fn a_client_that_resets_what_it_opens_is_cut_off() {
+    let house = House::open().await;
+    let mut frames = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec();
+    for stream in (1..20_000u32).step_by(2).map(u32::to_be_bytes) {
+        // A whole request: GET, http, / (of the static table), and its end.
+        frames.extend([&[0, 0, 3, 1, 5], &stream[..], &[0x82, 0x86, 0x84]].concat());
+        frames.extend([&[0, 0, 4, 3, 0], &stream[..], &[0, 0, 0, 8]].concat());
+    }
+    let mut stream = rude(house.address, "").await;
+    let _cut_off_while_sending = tokio::io::AsyncWriteExt::write_all(&mut stream, &frames).await;
+    until_closed(&mut stream).await;
+    let body = task_body();
+    let fields = format!("connection: close\r\ncontent-length: {}", body.len());
+    assert!(answers(&house, &fields, &body).await.starts_with("HTTP/1.1 200"), "others are served");
+}
