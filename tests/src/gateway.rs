@@ -118,6 +118,11 @@ impl Gateway {
         self.process.stdout()
     }
 
+    /// What it has logged so far.
+    pub fn stderr(&self) -> String {
+        self.process.stderr()
+    }
+
     /// Where clients reach it.
     pub fn url(&self) -> &str {
         &self.url

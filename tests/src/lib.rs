@@ -17,6 +17,6 @@ mod wait;
 
 pub use client::{Client, Reply};
 pub use gateway::{Gateway, Options};
-pub use process::Process;
+pub use process::{Finished, Process};
 pub use sandbox::{Ledger, SandboxOptions, SandboxProcess};
 pub use wait::{DEADLINE, eventually, within};

@@ -22,6 +22,17 @@ pub struct Process {
     stderr: Output,
 }
 
+/// A process that has ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// How.
+    pub status: ExitStatus,
+    /// What it printed to stdout.
+    pub stdout: String,
+    /// What it printed to stderr.
+    pub stderr: String,
+}
+
 /// The lines of one stream so far; a thread reads them.
 struct Output {
     lines: Arc<Mutex<Vec<String>>>,
@@ -51,6 +62,16 @@ impl Process {
         let stdout = Output::of(child.stdout.take().expect("stdout is piped"));
         let stderr = Output::of(child.stderr.take().expect("stderr is piped"));
         Self { name: name.to_owned(), child, stdout, stderr }
+    }
+
+    /// Runs `command` to its end.
+    ///
+    /// # Panics
+    /// If it cannot be started or does not end.
+    pub async fn run(command: &mut Command) -> Finished {
+        let mut process = Self::start("command", command);
+        let status = process.exit().await;
+        Finished { status, stdout: process.stdout(), stderr: process.stderr() }
     }
 
     /// Waits until its stdout holds what `find` looks for.
