@@ -40,7 +40,7 @@ impl Default for Command {
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct ConfigOptions {
     /// The config file. Without one, embedded defaults are used and the sandbox is the upstream of every model.
-    #[arg(long, value_name = "FILE", env = "FILMGATE_CONFIG")]
+    #[arg(long, value_name = "FILE", env = "FILMGATE_CONFIG", global = true)]
     pub(crate) config: Option<PathBuf>,
 }
 
@@ -50,7 +50,7 @@ pub(crate) struct DataOptions {
     #[command(flatten)]
     pub(crate) config: ConfigOptions,
     /// The directory of tasks, keys and results, in place of the config's.
-    #[arg(long, value_name = "DIR", env = "FILMGATE_DATA")]
+    #[arg(long, value_name = "DIR", env = "FILMGATE_DATA", global = true)]
     pub(crate) data: Option<PathBuf>,
 }
 
