@@ -12,7 +12,7 @@ use domain::{AccountName, AssetId, OwnerId, Task, TaskId, Timestamp};
 #[async_trait]
 pub trait TaskStore: Send + Sync {
     /// Stores a new task, due at once, if its owner has fewer than `concurrent_tasks` live tasks.
-    /// Count and insert are one transaction: parallel calls never exceed the limit.
+    /// Count and insert are one transaction: parallel calls never exceed the limit. A second task of that id is [`StoreError::Conflict`].
     async fn create(&self, task: &Task, concurrent_tasks: u32) -> Result<Admission, StoreError>;
 
     /// The task of that id, whoever owns it.
@@ -25,6 +25,7 @@ pub trait TaskStore: Send + Sync {
     /// Writes a task that was claimed with `epoch` and changed from `task.version`: state, attempts, `version + 1`.
     /// With `Next::Keep` the claim is kept and its lease renewed; otherwise it ends. A terminal state frees the owner's slot in the
     /// same transaction. A writer whose epoch or version is not the stored one changes nothing: [`StoreError::Stale`].
+    /// A lease that has run out but that nobody took still counts: what its holder learned must not be lost.
     async fn advance(&self, task: &Task, epoch: u64, next: Next) -> Result<u64, StoreError>;
 
     /// Gives claimed tasks back without changing them, due after `delay`. Ignores claims that are no longer held.
@@ -39,7 +40,7 @@ pub trait TaskStore: Send + Sync {
     /// How many tasks are not terminal, by state name.
     async fn live_tasks(&self) -> Result<Vec<(String, u64)>, StoreError>;
 
-    /// Notes an asset whose bytes are already stored.
+    /// Notes an asset whose bytes are already stored. A second one of that id is [`StoreError::Conflict`].
     async fn put_asset(&self, asset: &AssetRecord) -> Result<(), StoreError>;
 
     /// The asset of that id.
