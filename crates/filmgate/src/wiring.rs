@@ -141,6 +141,9 @@ fn frontend_settings(config: &Config) -> anyhow::Result<frontend::Settings> {
         body_bytes_max: server.body_bytes_max,
         buffered_bytes_max: server.buffered_bytes_max,
         requests_in_flight_max: server.requests_in_flight_max,
+        body_bytes_per_second_min: server.body_bytes_per_second_min,
+        head_bytes_max: u32::try_from(server.head_bytes_max)?,
+        streams_max: server.streams_max,
         drain_timeout: server.drain_timeout,
     })
 }

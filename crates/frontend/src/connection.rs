@@ -22,7 +22,7 @@ use tokio_rustls::TlsAcceptor;
 use tower::{Service, ServiceExt as _};
 
 use crate::body::Answer;
-use crate::settings::{HEAD_BYTES_MAX, RESET_STREAMS_MAX, SEND_BYTES_MAX, STREAMS_MAX, Settings};
+use crate::settings::{RESET_STREAMS_MAX, SEND_BYTES_MAX, Settings};
 use activity::Activity;
 use sniff::sniff;
 
@@ -66,11 +66,14 @@ impl<S: Serves> Connections<S> {
     pub(crate) fn new(service: S, settings: &Settings) -> Self {
         let mut http = Builder::new(TokioExecutor::new());
         // hyper's own header timeout stays off: it would also end idle connections. Activity tells the two apart.
-        http.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(HEAD_BYTES_MAX as usize);
+        http.http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(None)
+            .max_buf_size(settings.head_bytes_max as usize);
         http.http2()
             .timer(TokioTimer::new())
-            .max_concurrent_streams(STREAMS_MAX)
-            .max_header_list_size(HEAD_BYTES_MAX)
+            .max_concurrent_streams(settings.streams_max)
+            .max_header_list_size(settings.head_bytes_max)
             .max_pending_accept_reset_streams(RESET_STREAMS_MAX)
             .max_local_error_reset_streams(RESET_STREAMS_MAX)
             .max_send_buf_size(SEND_BYTES_MAX)

@@ -33,22 +33,23 @@ pub struct Settings {
     pub buffered_bytes_max: u64,
     /// Requests that are being answered at one time.
     pub requests_in_flight_max: usize,
+    /// The pace at which a body may take longer than `body_timeout`: each second buys so many bytes another one.
+    /// At least 1.
+    pub body_bytes_per_second_min: u64,
+    /// The largest request head.
+    pub head_bytes_max: u32,
+    /// Requests at one time on one HTTP/2 connection.
+    pub streams_max: u32,
     /// From the wish to stop to the end of all connections.
     pub drain_timeout: Duration,
 }
 
 // Bounds that nobody has had a reason to change. One who has gives them a name in the config.
 
-/// Requests at one time on one HTTP/2 connection.
-pub(crate) const STREAMS_MAX: u32 = 128;
 /// HTTP/2 streams that a client opened and reset before we answered; beyond it the connection ends (rapid reset).
 pub(crate) const RESET_STREAMS_MAX: usize = 64;
-/// The largest request head; keys, ids and cookies of other services on the same host fit many times.
-pub(crate) const HEAD_BYTES_MAX: u32 = 64 * 1024;
 /// What one connection may hold of replies that its client does not read.
 pub(crate) const SEND_BYTES_MAX: usize = 128 * 1024;
-/// The pace at which a body may take longer than `body_timeout`: each second buys so many bytes another one.
-pub(crate) const BODY_BYTES_PER_SECOND_MIN: u32 = 32 * 1024;
 /// How much of an unwanted body is read and thrown away so that its sender sees why: any body that we would accept
 /// by default, and half as much again.
 pub(crate) const DISCARD_BYTES_MAX: u64 = 96 * 1024 * 1024;

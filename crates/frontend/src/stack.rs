@@ -51,6 +51,7 @@ where
         bytes_max: settings.body_bytes_max,
         buffered_bytes_max: settings.buffered_bytes_max,
         timeout: settings.body_timeout,
+        bytes_per_second_min: settings.body_bytes_per_second_min,
     };
     let service = ServiceBuilder::new()
         // These see every request and every answer, whatever becomes of it.

@@ -19,7 +19,6 @@ use super::BoxFuture;
 use super::body_cap::too_large;
 use crate::body::Answer;
 use crate::context::RequestContext;
-use crate::settings::BODY_BYTES_PER_SECOND_MIN;
 
 /// Each byte counts twice, because decoding media that comes inside of a body copies it.
 const COPIES: u64 = 2;
@@ -37,6 +36,8 @@ pub(crate) struct BodyBounds {
     pub(crate) buffered_bytes_max: u64,
     /// From the wish to read to the end, for a body that comes slowly.
     pub(crate) timeout: Duration,
+    /// The pace that buys a longer timeout, second by second.
+    pub(crate) bytes_per_second_min: u64,
 }
 
 /// A body in memory. Its room is free again when it is dropped.
@@ -126,7 +127,7 @@ impl Reader {
         let mut pieces = Pieces::new(self.reserve(None, declared.unwrap_or(0))?, declared);
         let begun = Instant::now();
         loop {
-            let bought = Duration::from_secs(pieces.length / u64::from(BODY_BYTES_PER_SECOND_MIN));
+            let bought = Duration::from_secs(pieces.length / self.bounds.bytes_per_second_min.max(1));
             let frame = timeout_at(begun + self.bounds.timeout + bought, body.frame()).await;
             let Some(frame) = frame.map_err(|_| too_slow())? else { return Ok(pieces.joined()) };
             let Ok(data) = frame.map_err(cut_off)?.into_data() else { continue };
@@ -216,8 +217,12 @@ mod tests {
 
     use super::*;
 
-    const BOUNDS: BodyBounds =
-        BodyBounds { bytes_max: 10_000, buffered_bytes_max: 4 * UNIT, timeout: Duration::from_secs(10) };
+    const BOUNDS: BodyBounds = BodyBounds {
+        bytes_max: 10_000,
+        buffered_bytes_max: 4 * UNIT,
+        timeout: Duration::from_secs(10),
+        bytes_per_second_min: 32 << 10,
+    };
 
     fn reader() -> Reader {
         WholeBodyLayer::new(BOUNDS).reader

@@ -54,6 +54,9 @@ pub(crate) fn settings() -> Settings {
         body_bytes_max: 1 << 20,
         buffered_bytes_max: 16 << 20,
         requests_in_flight_max: 1000,
+        body_bytes_per_second_min: 32 << 10,
+        head_bytes_max: 64 << 10,
+        streams_max: 128,
         drain_timeout: PATIENCE,
     }
 }
