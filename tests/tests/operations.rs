@@ -126,7 +126,7 @@ async fn a_config_is_checked_as_a_whole() {
     assert_eq!(bad.status.code(), Some(1), "{bad:?}");
     for (place, problem) in [
         (":2:3 server.lisen", "did you mean \"listen\"?"),
-        (":3:17 server.body_timeout", "soon"),
+        (":3:17 server.body_timeout", "expected a duration"),
         (":5:12 routes[0].model", "veo33"),
         (":6:16 routes[0].accounts[0]", "nobody"),
     ] {
