@@ -145,6 +145,18 @@ impl Ledger {
         &entry.expect("there is one")["body"]
     }
 
+    /// The most tasks that were at work at one time, by the sandbox's own clock.
+    pub fn most_at_once(&self) -> usize {
+        let time = |entry: &Value, name: &str| entry[name].as_u64().expect("entries have times");
+        let spans = self.entries.iter().map(|entry| {
+            let from = time(entry, "accepted_at_ms");
+            from..from + time(entry, "generation_ms")
+        });
+        let spans: Vec<_> = spans.collect();
+        let at = |moment: u64| spans.iter().filter(|span| span.contains(&moment)).count();
+        spans.iter().map(|span| at(span.start)).max().unwrap_or(0)
+    }
+
     /// How many calls of that name it has seen since its start: `kie.submit`, `v2.poll`, `media`.
     pub fn calls(&self, name: &str) -> u64 {
         self.calls[name].as_u64().unwrap_or(0)

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
-use serde_json::{Value, json};
+use serde_json::json;
 use tests::config::{config, image};
 use tests::{Client, Gateway, SandboxOptions, SandboxProcess};
 use tokio::task::JoinSet;
@@ -103,19 +103,6 @@ async fn requests_beyond_the_limit_of_a_minute_are_told_where_they_stand() {
     assert_eq!(gateway.client().get("/v1/models").await.status, StatusCode::OK);
 }
 
-/// The most tasks that were at work at one time, by the upstream's own clock.
-fn most_at_once(entries: &[Value]) -> usize {
-    let time =
-        |entry: &Value, name: &str| entry[name].as_u64().unwrap_or_else(|| panic!("no {name} in {entry}"));
-    let spans = entries.iter().map(|entry| {
-        let from = time(entry, "accepted_at_ms");
-        from..from + time(entry, "generation_ms")
-    });
-    let spans: Vec<_> = spans.collect();
-    let at = |moment: u64| spans.iter().filter(|span| span.contains(&moment)).count();
-    spans.iter().map(|span| at(span.start)).max().unwrap_or(0)
-}
-
 #[tokio::test]
 async fn an_account_never_has_more_tasks_than_it_may_and_all_get_their_turn() {
     let sandbox =
@@ -132,7 +119,7 @@ async fn an_account_never_has_more_tasks_than_it_may_and_all_get_their_turn() {
     }
     let ledger = sandbox.ledger().await;
     assert_eq!(ledger.len(), 6);
-    assert_eq!(most_at_once(ledger.entries()), 2);
+    assert_eq!(ledger.most_at_once(), 2);
 }
 
 #[tokio::test]
