@@ -23,8 +23,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::{AccountName, AssetId, OwnerId, Task, TaskId, Timestamp};
+use rusqlite::Connection;
 use rusqlite::ffi::{SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_UNIQUE};
-use rusqlite::{Connection, Transaction};
 
 pub use self::clock::Clock;
 pub use self::settings::SqliteSettings;
@@ -87,7 +87,7 @@ impl SqliteStore {
     }
 
     /// For reads of a few rows by their key: they take microseconds, less than handing them to another thread would.
-    fn read<T>(&self, read: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    fn read<T>(&self, read: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
         self.readers.read(read)
     }
 
@@ -95,7 +95,7 @@ impl SqliteStore {
     /// own, so that the short reads never wait for them.
     async fn scan<T: Send + 'static>(
         &self,
-        read: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+        read: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let scanner = Arc::clone(&self.scanner);
         tokio::task::spawn_blocking(move || scanner.read(read)).await.unwrap_or_else(|error| {
@@ -141,11 +141,11 @@ impl TaskStore for SqliteStore {
     }
 
     async fn live_attempts(&self) -> Result<Vec<(TaskId, AccountName)>, StoreError> {
-        self.scan(|c| tasks::live_attempts(c)).await
+        self.scan(tasks::live_attempts).await
     }
 
     async fn live_tasks(&self) -> Result<Vec<(String, u64)>, StoreError> {
-        self.scan(|c| tasks::live_tasks(c)).await
+        self.scan(tasks::live_tasks).await
     }
 
     async fn put_asset(&self, asset: &AssetRecord) -> Result<(), StoreError> {
@@ -167,7 +167,7 @@ impl TaskStore for SqliteStore {
     }
 
     async fn keys(&self) -> Result<Vec<KeyRecord>, StoreError> {
-        self.scan(|c| keys::all(c)).await
+        self.scan(keys::all).await
     }
 
     async fn revoke_key(&self, owner: &OwnerId, at: Timestamp) -> Result<bool, StoreError> {

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::failed;
@@ -23,7 +24,7 @@ pub(super) fn open_for_writing(path: &Path, busy_timeout: Duration) -> Result<Co
         connection.pragma_update(None, "fullfsync", "ON")?; // macOS: the plain sync there leaves data in the disk's cache
         connection.pragma_update(None, "foreign_keys", "ON")?;
         connection.pragma_update(None, "wal_autocheckpoint", 0)?;
-        connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED_MAX);
+        prepare_once(&connection)?;
         Ok((connection, journal))
     };
     let (connection, journal) = open().map_err(failed("opening the database"))?;
@@ -40,10 +41,18 @@ pub(super) fn open_for_reading(path: &Path, busy_timeout: Duration) -> Result<Co
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(busy_timeout)?;
-        connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED_MAX);
+        prepare_once(&connection)?;
         Ok(connection)
     };
     open().map_err(failed("opening the database for reading"))
+}
+
+/// Plans must not depend on bound values: otherwise SQLite plans a cached statement anew at each of its runs where a
+/// partial index might serve it, which costs more than the run.
+fn prepare_once(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_CACHED_MAX);
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -8,6 +8,10 @@ use serde::de::DeserializeOwned;
 use super::failed;
 use crate::StoreError;
 
+pub(super) const ATTEMPTS: &str =
+    "SELECT number, account, provider, upstream_model, intended_at, outcome, is_live
+                                   FROM attempts WHERE task_id = ?1 ORDER BY number";
+
 /// What is written of a task when it is made.
 #[derive(Debug)]
 pub(super) struct NewRow {
@@ -109,9 +113,7 @@ impl TaskRow {
     /// Adds the task's attempts; to be called in the transaction that read the row.
     pub(super) fn with_attempts(mut self, connection: &Connection) -> Result<Self, StoreError> {
         let read = || {
-            let sql = "SELECT number, account, provider, upstream_model, intended_at, outcome, is_live
-                       FROM attempts WHERE task_id = ?1 ORDER BY number";
-            let mut statement = connection.prepare_cached(sql)?;
+            let mut statement = connection.prepare_cached(ATTEMPTS)?;
             statement.query_map([&self.id], AttemptRow::read)?.collect::<rusqlite::Result<_>>()
         };
         self.attempts = read().map_err(failed("reading attempts"))?;

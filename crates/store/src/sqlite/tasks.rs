@@ -9,6 +9,9 @@ use super::rows::{AttemptRow, ChangeRow, NewRow, TaskRow};
 use super::{failed, is_unique_violation};
 use crate::{Admission, Next, StoreError};
 
+pub(super) const LOAD: &str =
+    "SELECT id, owner, dialect, request, state_data, created_at, deadline_at, version
+                               FROM tasks WHERE id = ?1";
 pub(super) const LIVE_TASKS: &str =
     "SELECT state, COUNT(*) FROM tasks WHERE due_at IS NOT NULL GROUP BY state";
 
@@ -150,10 +153,8 @@ fn give_slot_back(connection: &Connection, owner: &str) -> rusqlite::Result<()> 
 
 /// The task of that id.
 pub(super) fn load(connection: &Connection, id: &TaskId) -> Result<Option<Task>, StoreError> {
-    let sql = "SELECT id, owner, dialect, request, state_data, created_at, deadline_at, version
-               FROM tasks WHERE id = ?1";
     let read = || {
-        let mut statement = connection.prepare_cached(sql)?;
+        let mut statement = connection.prepare_cached(LOAD)?;
         statement.query_row([id.as_str()], TaskRow::read).optional()
     };
     match read().map_err(failed("reading a task"))? {
