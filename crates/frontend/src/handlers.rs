@@ -12,7 +12,7 @@ use tasks::TaskService;
 use tokio::sync::OwnedSemaphorePermit;
 use tower::Service;
 use tracing::Instrument as _;
-use translation::{Action, Dialect, Intent, Links, PathParams};
+use translation::{Dialect, Endpoint, Intent, Links, PathParams};
 
 pub(crate) use base_url::BaseUrl;
 
@@ -35,7 +35,7 @@ pub(crate) struct Handlers {
 /// A request to an endpoint of a dialect.
 struct Asked {
     dialect: &'static dyn Dialect,
-    action: Action,
+    endpoint: &'static Endpoint,
     params: PathParams,
     call: Call,
     /// Kept until the body is no longer needed.
@@ -51,9 +51,9 @@ impl Handlers {
     async fn answer(self, request: Request<WholeBody>) -> Result<Answer, Failure> {
         let context = RequestContext::of(&request).clone();
         let matched = context.matched();
-        let (action, params) = match &matched.target {
+        let (endpoint, params) = match &matched.target {
             Target::Asset(file) => return asset::answer(&self.tasks, file, &request).await,
-            Target::Endpoint { action, params, .. } => (*action, params.clone()),
+            Target::Endpoint { endpoint, params } => (*endpoint, params.clone()),
             Target::Unknown | Target::WrongMethod { .. } => {
                 return Err(Failure::internal("rescue refuses what has no handler"));
             }
@@ -61,14 +61,15 @@ impl Handlers {
         let dialect = matched.dialect;
         let links = Links { base_url: self.base_url.of(&request), now: now() };
         let (call, room) = into_call(request);
-        let (intent, room) = decode(Asked { dialect, action, params, call, room }).await?;
+        let (intent, room) = decode(Asked { dialect, endpoint, params, call, room }).await?;
         let reply = match intent {
             Intent::Create(draft) => {
                 let task = self.create(client(&context)?.clone(), dialect.name(), *draft, room).await?;
-                dialect.encode_created(&task, &links)
+                dialect.encode_created(endpoint, &task, &links)
             }
             Intent::Get { id, scope } => {
-                dialect.encode_task(&self.tasks.get(client(&context)?, &id, scope).await?, &links)
+                let task = self.tasks.get(client(&context)?, &id, scope).await?;
+                dialect.encode_task(endpoint, &task, &links)
             }
             Intent::Models => dialect.encode_models(&self.tasks.models()),
         };
@@ -110,8 +111,8 @@ impl Service<Request<WholeBody>> for Handlers {
 async fn decode(asked: Asked) -> Result<(Intent, Option<OwnedSemaphorePermit>), Failure> {
     let is_long = asked.call.body.len() > DECODED_INLINE_BYTES_MAX;
     let decode = move || {
-        let Asked { dialect, action, params, call, room } = asked;
-        dialect.decode(action, &params, &call).map(|intent| (intent, room))
+        let Asked { dialect, endpoint, params, call, room } = asked;
+        dialect.decode(endpoint, &params, &call).map(|intent| (intent, room))
     };
     if !is_long {
         return decode();

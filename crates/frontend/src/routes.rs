@@ -3,9 +3,9 @@
 use std::fmt;
 
 use domain::{Failure, FailureKind};
-use http::{HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method};
 use matchit::InsertError;
-use translation::{Action, Dialect, Endpoint, PathParams};
+use translation::{Dialect, Endpoint, PathParams};
 
 use crate::percent;
 
@@ -26,8 +26,8 @@ enum Path {
     Endpoints(Claims),
 }
 
-/// The endpoints of one path: at least one, each with another method.
-type Claims = Vec<(&'static dyn Dialect, Endpoint)>;
+/// The endpoints of one path: at least one. Several dialects may claim the same path and method.
+type Claims = Vec<(&'static dyn Dialect, &'static Endpoint)>;
 
 /// Whose path it is.
 pub(crate) struct Matched {
@@ -44,10 +44,8 @@ pub(crate) struct Matched {
 pub(crate) enum Target {
     /// An endpoint of the dialect.
     Endpoint {
-        /// What it is for.
-        action: Action,
-        /// Whether it needs no key.
-        public: bool,
+        /// The endpoint.
+        endpoint: &'static Endpoint,
         /// The values in the path.
         params: PathParams,
     },
@@ -63,17 +61,19 @@ pub(crate) enum Target {
 }
 
 impl Routes {
-    /// The table of `dialects`, of which there is at least one. Where two claim the same path and method, the earlier
-    /// wins; two that name a segment of the same path differently are an error.
+    /// The table of `dialects`, of which there is at least one. Each path is also there behind the dialect's name
+    /// (`/v2/v1/models`), where no other dialect can claim it; two that name a segment of the same path differently
+    /// are an error.
     pub(crate) fn new(dialects: &[&'static dyn Dialect]) -> Result<Self, InsertError> {
-        let mut claims: Vec<(&'static str, Claims)> = Vec::new();
+        let mut claims: Vec<(String, Claims)> = Vec::new();
         for &dialect in dialects {
             for endpoint in dialect.endpoints() {
-                let claim = (dialect, endpoint.clone());
-                match claims.iter_mut().find(|(path, _)| *path == endpoint.path) {
-                    Some((_, others)) if others.iter().any(|(_, other)| other.method == endpoint.method) => {}
-                    Some((_, others)) => others.push(claim),
-                    None => claims.push((endpoint.path, vec![claim])),
+                let own = format!("/{}{}", dialect.name(), endpoint.path);
+                for claimed in [endpoint.path.to_owned(), own] {
+                    match claims.iter_mut().find(|(path, _)| *path == claimed) {
+                        Some((_, others)) => others.push((dialect, endpoint)),
+                        None => claims.push((claimed, vec![(dialect, endpoint)])),
+                    }
                 }
             }
         }
@@ -85,14 +85,15 @@ impl Routes {
         Ok(Self { paths, fallback: dialects[0] })
     }
 
-    /// Whose `path` (percent-encoded) it is.
-    pub(crate) fn find(&self, method: &Method, path: &str) -> Matched {
+    /// Whose `path` (percent-encoded) it is. Where several dialects claim it, the one that recognises the headers, else
+    /// the first of the registry.
+    pub(crate) fn find(&self, method: &Method, path: &str, headers: &HeaderMap) -> Matched {
         let unknown = Matched { dialect: self.fallback, pattern: UNKNOWN_PATH, target: Target::Unknown };
         let Ok(found) = self.paths.at(path) else { return unknown };
         let Some(params) = decode_params(&found.params) else { return unknown };
         match found.value {
             Path::Asset => self.asset(method, params),
-            Path::Endpoints(endpoints) => endpoint(endpoints, method, params),
+            Path::Endpoints(claims) => choose(claims, method, headers, params),
         }
     }
 
@@ -121,13 +122,17 @@ impl Matched {
 
     /// Whether anybody may ask, without a key.
     pub(crate) fn is_public(&self) -> bool {
-        matches!(self.target, Target::Asset(_) | Target::Endpoint { public: true, .. })
+        match &self.target {
+            Target::Asset(_) => true,
+            Target::Endpoint { endpoint, .. } => endpoint.public,
+            Target::Unknown | Target::WrongMethod { .. } => false,
+        }
     }
 
     /// The dialect's name and the action, for metrics: from registries, never from the client.
     pub(crate) fn labels(&self) -> (&'static str, &'static str) {
         match &self.target {
-            Target::Endpoint { action, .. } => (self.dialect.name(), action.as_str()),
+            Target::Endpoint { endpoint, .. } => (self.dialect.name(), endpoint.action.as_str()),
             Target::Asset(_) => ("none", "asset"),
             Target::WrongMethod { .. } => (self.dialect.name(), "none"),
             Target::Unknown => ("none", "none"),
@@ -141,18 +146,20 @@ impl fmt::Debug for Matched {
     }
 }
 
-fn endpoint(endpoints: &[(&'static dyn Dialect, Endpoint)], method: &Method, params: PathParams) -> Matched {
+fn choose(claims: &Claims, method: &Method, headers: &HeaderMap, params: PathParams) -> Matched {
     let wanted = if *method == Method::HEAD { &Method::GET } else { method };
-    match endpoints.iter().find(|(_, endpoint)| endpoint.method == *wanted) {
+    let of_method = || claims.iter().filter(|(_, endpoint)| endpoint.method == *wanted);
+    let chosen = of_method().find(|(dialect, _)| dialect.recognises(headers)).or_else(|| of_method().next());
+    match chosen {
         Some((dialect, endpoint)) => Matched {
             dialect: *dialect,
             pattern: endpoint.path,
-            target: Target::Endpoint { action: endpoint.action, public: endpoint.public, params },
+            target: Target::Endpoint { endpoint, params },
         },
         None => {
-            let (dialect, first) = &endpoints[0];
-            let allow = allow(endpoints.iter().map(|(_, endpoint)| &endpoint.method));
-            Matched { dialect: *dialect, pattern: first.path, target: Target::WrongMethod { allow } }
+            let (dialect, first) = claims[0];
+            let allow = allow(claims.iter().map(|(_, endpoint)| &endpoint.method));
+            Matched { dialect, pattern: first.path, target: Target::WrongMethod { allow } }
         }
     }
 }
@@ -166,6 +173,9 @@ fn decode_params(params: &matchit::Params<'_, '_>) -> Option<PathParams> {
 fn allow<'a>(methods: impl IntoIterator<Item = &'a Method>) -> HeaderValue {
     let mut names: Vec<&str> = Vec::new();
     for method in methods {
+        if names.contains(&method.as_str()) {
+            continue;
+        }
         names.push(method.as_str());
         if *method == Method::GET {
             names.push("HEAD");
@@ -177,15 +187,23 @@ fn allow<'a>(methods: impl IntoIterator<Item = &'a Method>) -> HeaderValue {
 
 #[cfg(test)]
 mod tests {
+    use translation::Action;
+
     use super::*;
+
+    fn find(method: &Method, path: &str) -> Matched {
+        routes().find(method, path, &HeaderMap::new())
+    }
 
     fn routes() -> Routes {
         Routes::new(translation::DIALECTS).unwrap()
     }
 
     fn task_id(path: &str) -> Option<String> {
-        match routes().find(&Method::GET, path).target {
-            Target::Endpoint { action: Action::Get, params, .. } => Some(params.get("task_id").to_owned()),
+        match find(&Method::GET, path).target {
+            Target::Endpoint { endpoint, params } if endpoint.action == Action::Get => {
+                Some(params.get("task_id").to_owned())
+            }
             _ => None,
         }
     }
@@ -196,8 +214,11 @@ mod tests {
         for dialect in translation::DIALECTS {
             for endpoint in dialect.endpoints() {
                 let path = endpoint.path.replace(['{', '}'], "");
-                let found = routes.find(&endpoint.method, &path);
+                let found = routes.find(&endpoint.method, &path, &HeaderMap::new());
                 assert!(found.refusal().is_none(), "{} {path}", endpoint.method);
+                let own = format!("/{}{path}", dialect.name());
+                let found = routes.find(&endpoint.method, &own, &HeaderMap::new());
+                assert_eq!(found.dialect.name(), dialect.name(), "{} {own}", endpoint.method);
             }
         }
     }
@@ -214,7 +235,7 @@ mod tests {
     #[test]
     fn unknown_paths_are_not_found() {
         for path in ["/", "", "*", "/v2/videos/generations/", "/v2//generations", "/assets/", "/assets/a/b"] {
-            let matched = routes().find(&Method::GET, path);
+            let matched = find(&Method::GET, path);
             assert_eq!(matched.refusal().unwrap().kind, FailureKind::NotFound, "{path}");
             assert_eq!(matched.pattern, UNKNOWN_PATH);
         }
@@ -222,12 +243,11 @@ mod tests {
 
     #[test]
     fn a_wrong_method_is_told_the_right_ones() {
-        let Target::WrongMethod { allow } = routes().find(&Method::DELETE, "/v2/videos/generations").target
-        else {
+        let Target::WrongMethod { allow } = find(&Method::DELETE, "/v2/videos/generations").target else {
             panic!("no dialect deletes there")
         };
         assert_eq!(allow, "POST, OPTIONS");
-        let Target::WrongMethod { allow } = routes().find(&Method::POST, "/assets/a.png").target else {
+        let Target::WrongMethod { allow } = find(&Method::POST, "/assets/a.png").target else {
             panic!("files are only read")
         };
         assert_eq!(allow, "GET, HEAD, OPTIONS");
@@ -235,8 +255,8 @@ mod tests {
 
     #[test]
     fn head_is_answered_where_get_is() {
-        assert!(routes().find(&Method::HEAD, "/v2/videos/generations/x").refusal().is_none());
-        assert!(routes().find(&Method::HEAD, "/assets/x.png").refusal().is_none());
-        assert!(routes().find(&Method::HEAD, "/v2/videos/generations").refusal().is_some());
+        assert!(find(&Method::HEAD, "/v2/videos/generations/x").refusal().is_none());
+        assert!(find(&Method::HEAD, "/assets/x.png").refusal().is_none());
+        assert!(find(&Method::HEAD, "/v2/videos/generations").refusal().is_some());
     }
 }

@@ -25,7 +25,11 @@ pub(crate) fn named(method: &str, path: &str) -> Request<Full<Bytes>> {
 /// An empty request that has passed the `match_dialect` layer too.
 pub(crate) fn matched(method: &str, path: &str) -> Request<Full<Bytes>> {
     let request = named(method, path);
-    RequestContext::of(&request).set_matched(routes().find(request.method(), request.uri().path()));
+    RequestContext::of(&request).set_matched(routes().find(
+        request.method(),
+        request.uri().path(),
+        request.headers(),
+    ));
     request
 }
 

@@ -10,6 +10,8 @@ use crate::{collect, failover, pace};
 
 /// Polls slow down by this factor while an upstream gives no clear answer.
 const UNCLEAR_SLOWDOWN: u32 = 2;
+/// Calls of one poll, counting those to where the upstream says the rest is told.
+const CALLS_MAX: usize = 3;
 /// How long to wait for the operator to bring back an account that the config no longer has.
 const MISSING_ACCOUNT_RETRY_AFTER: Duration = Duration::from_secs(30);
 pub(crate) async fn step(mut held: Held<'_>) -> Result<(), StepError> {
@@ -35,8 +37,9 @@ pub(crate) async fn step(mut held: Held<'_>) -> Result<(), StepError> {
             tracing::info!(task = %held.task.id, reason, "the upstream gave no clear answer; asking again");
             unclear(held).await
         }
-        // It said "finished" before. The results it named then may still be there.
-        Progress::Running { .. } | Progress::Failed(_) => unclear(held).await,
+        // It said "finished" before: the results it named then may still be there. Or it sends us from one address to
+        // the next without an end.
+        Progress::Running { .. } | Progress::Failed(_) | Progress::Elsewhere(_) => unclear(held).await,
     }
 }
 
@@ -63,15 +66,20 @@ async fn ask(held: &Held<'_>) -> Option<Progress> {
     let provider = translation::provider(&attempt.plan.provider)?;
     let target =
         PollTarget { handle, upstream_model: &attempt.plan.upstream_model, scope: held.task.request.scope };
-    let call = provider.authorize(provider.encode_poll(&target), &account.credential);
-    let timeout = held.shared.settings.poll_timeout;
-    let progress = match held.shared.upstream.ask(&account.base_url, call, timeout).await {
-        Ok(reply) => provider.decode_poll(&reply),
-        Err(error) => Progress::Unclear { reason: error.to_string() },
-    };
+    let mut progress = Progress::Elsewhere(Box::new(provider.encode_poll(&target)));
+    for _call in 0..CALLS_MAX {
+        let Progress::Elsewhere(call) = progress else { break };
+        let call = provider.authorize(*call, &account.credential);
+        let timeout = held.shared.settings.poll_timeout;
+        progress = match held.shared.upstream.ask(&account.base_url, call, timeout).await {
+            Ok(reply) => provider.decode_poll(&target, &reply),
+            Err(error) => Progress::Unclear { reason: error.to_string() },
+        };
+    }
     let label = match &progress {
         Progress::Running { .. } => "running",
         Progress::Finished { .. } => "finished",
+        Progress::Elsewhere(_) => "endless",
         Progress::Failed(_) => "failed",
         Progress::Unclear { .. } => "unclear",
     };

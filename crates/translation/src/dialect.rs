@@ -1,7 +1,7 @@
 //! What it takes to be an API that clients speak to us.
 
 use domain::{Call, Draft, Failure, LimitStatus, Reply, Scope, Task, TaskId, Timestamp};
-use http::{HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 /// An API that clients speak to us: stateless, pure, object-safe. Mirror image of [`crate::Provider`].
 pub trait Dialect: Send + Sync {
@@ -12,19 +12,25 @@ pub trait Dialect: Send + Sync {
     fn endpoints(&self) -> &'static [Endpoint];
 
     /// Reads a request to one of [`Self::endpoints`].
-    fn decode(&self, action: Action, params: &PathParams, call: &Call) -> Result<Intent, Failure>;
+    fn decode(&self, endpoint: &Endpoint, params: &PathParams, call: &Call) -> Result<Intent, Failure>;
 
-    /// The reply to an accepted task.
-    fn encode_created(&self, task: &Task, links: &Links) -> Reply;
+    /// The reply of a `Create` endpoint to an accepted task.
+    fn encode_created(&self, endpoint: &Endpoint, task: &Task, links: &Links) -> Reply;
 
-    /// The reply to a poll.
-    fn encode_task(&self, task: &Task, links: &Links) -> Reply;
+    /// The reply of a `Get` endpoint to a poll. The task may have been made through any dialect.
+    fn encode_task(&self, endpoint: &Endpoint, task: &Task, links: &Links) -> Reply;
 
     /// The reply to a request for the list of models.
     fn encode_models(&self, models: &[ModelListing]) -> Reply;
 
     /// The reply to a request that failed: the only place where this API's error statuses and shapes are known.
     fn encode_failure(&self, failure: &Failure) -> Reply;
+
+    /// Whether the headers show that a request is meant for this API and not for another one that claims the same path.
+    fn recognises(&self, headers: &HeaderMap) -> bool {
+        let _no_header_is_typical = headers;
+        false
+    }
 
     /// The headers that tell a client where it stands with its rate limit. The names are those that OpenAI's API
     /// made common; an API with names of its own overrides this.
@@ -55,7 +61,7 @@ pub struct Endpoint {
     pub public: bool,
 }
 
-/// What an endpoint is for; tells `decode` which one was matched.
+/// What an endpoint is for. Several endpoints of a dialect may be for the same; their paths tell them apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
     /// Makes a task.

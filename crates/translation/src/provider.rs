@@ -29,7 +29,7 @@ pub trait Provider: Send + Sync {
     fn encode_poll(&self, target: &PollTarget<'_>) -> Call;
 
     /// What a reply to a poll says. Anything that is not a definite word is `Unclear`.
-    fn decode_poll(&self, reply: &Reply) -> Progress;
+    fn decode_poll(&self, target: &PollTarget<'_>, reply: &Reply) -> Progress;
 
     /// Adds what proves that we may call. Bearer keys are the rule; an API that signs overrides this.
     fn authorize(&self, call: Call, credential: &Credential) -> Call {
@@ -95,7 +95,7 @@ pub enum SubmitOutcome {
 }
 
 /// What a poll says of an accepted task.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Progress {
     /// At work.
     Running {
@@ -107,6 +107,9 @@ pub enum Progress {
         /// The results, where the upstream keeps them.
         sources: Vec<Source>,
     },
+    /// The upstream tells the rest elsewhere: this call is made at once, and its reply decoded as that of a poll.
+    /// Must be safe to repeat.
+    Elsewhere(Box<Call>),
     /// Definitely failed; `Failure::retry` says what may follow.
     Failed(Failure),
     /// No definite word: a passing fault, or an answer that we do not understand. Ask again.

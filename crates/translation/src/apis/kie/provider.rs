@@ -88,7 +88,7 @@ impl Provider for Kie {
         Call::get("/api/v1/veo/record-info").with_query(format!("taskId={}", web::component(target.handle)))
     }
 
-    fn decode_poll(&self, reply: &Reply) -> Progress {
+    fn decode_poll(&self, _target: &PollTarget<'_>, reply: &Reply) -> Progress {
         let unclear = |what: &str| Progress::Unclear { reason: puzzling(what, reply) };
         let Some(envelope) = Envelope::<Record>::parse(&reply.body) else {
             return unclear("not kie's JSON");

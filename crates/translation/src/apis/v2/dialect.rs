@@ -43,8 +43,8 @@ impl Dialect for V2 {
         &ENDPOINTS
     }
 
-    fn decode(&self, action: Action, params: &PathParams, call: &Call) -> Result<Intent, Failure> {
-        match action {
+    fn decode(&self, endpoint: &Endpoint, params: &PathParams, call: &Call) -> Result<Intent, Failure> {
+        match endpoint.action {
             Action::Create => Ok(Intent::Create(Box::new(decode_draft(scope(params)?, &call.body)?))),
             Action::Get => {
                 Ok(Intent::Get { id: TaskId::new(params.get("task_id")), scope: Some(scope(params)?) })
@@ -53,11 +53,11 @@ impl Dialect for V2 {
         }
     }
 
-    fn encode_created(&self, task: &Task, _links: &Links) -> Reply {
+    fn encode_created(&self, _endpoint: &Endpoint, task: &Task, _links: &Links) -> Reply {
         reply(StatusCode::OK, &Created { task_id: task.id.as_str().to_owned(), id: String::new() })
     }
 
-    fn encode_task(&self, task: &Task, links: &Links) -> Reply {
+    fn encode_task(&self, _endpoint: &Endpoint, task: &Task, links: &Links) -> Reply {
         let (status, fail_reason, outputs) = standing(&task.state);
         let seconds = |at: Option<domain::Timestamp>| at.map_or(0, domain::Timestamp::as_secs);
         let body = TaskReply {

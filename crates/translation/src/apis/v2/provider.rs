@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use domain::{Call, GenerationRequest, MediaKind, Pace, Reply, Role};
+use domain::{Call, GenerationRequest, Pace, Reply, Role, Scope};
 use http::StatusCode;
 
 use super::V2;
@@ -78,7 +78,7 @@ impl Provider for V2 {
         Call::get(format!("/v2/{}/generations/{}", target.scope.as_str(), web::component(target.handle)))
     }
 
-    fn decode_poll(&self, reply: &Reply) -> Progress {
+    fn decode_poll(&self, target: &PollTarget<'_>, reply: &Reply) -> Progress {
         let unclear = |what: &str| Progress::Unclear { reason: puzzling(what, reply) };
         if reply.status != StatusCode::OK {
             return unclear("not a word on the task");
@@ -91,7 +91,7 @@ impl Provider for V2 {
                 Progress::Running { percent: percent_of(&task.progress) }
             }
             status::SUCCESS | "SUCCEEDED" | "COMPLETED" => {
-                finished(&task).unwrap_or_else(|| unclear("finished without a usable URL"))
+                finished(&task, target.scope).unwrap_or_else(|| unclear("finished without a usable URL"))
             }
             status::FAILURE | "FAILED" | "CANCEL" | "CANCELED" | "CANCELLED" => {
                 let said = if task.fail_reason.is_empty() { &task.message } else { &task.fail_reason };
@@ -129,11 +129,11 @@ fn refusal(error: &ErrorReply, status: StatusCode) -> Option<Refusal> {
     }
 }
 
-fn finished(task: &TaskReply) -> Option<Progress> {
+fn finished(task: &TaskReply, scope: Scope) -> Option<Progress> {
     let data = task.data.as_ref()?;
     let urls = data.outputs.iter().chain([&data.output]).map(String::as_str);
-    // The reply does not say what it is; the extension may, and most of it is video.
-    let sources = web::sources(urls, MediaKind::Video);
+    // The reply does not say what it is; the extension may, else it is what was asked for.
+    let sources = web::sources(urls, scope.into());
     (!sources.is_empty()).then_some(Progress::Finished { sources })
 }
 
