@@ -68,7 +68,7 @@ async fn a_poll_tells_every_field_at_each_of_the_four_statuses() {
     config["accounts"][0]["concurrent_tasks"] = json!(1);
     let gateway = Gateway::with_config(config).await;
 
-    let first = gateway.create("videos", &video("[sandbox:slow=2s]", model::KIE_VIDEO)).await;
+    let first = gateway.create("videos", &video("[sandbox:slow=5s]", model::KIE_VIDEO)).await;
     let started = gateway.until("videos", &first, |task| task["start_time"] != 0).await;
     assert_eq!(members(&started), MEMBERS);
     assert_eq!((&started["status"], &started["fail_reason"]), (&json!("IN_PROGRESS"), &json!("")));

@@ -59,7 +59,7 @@ async fn a_task_that_ends_makes_room_for_another() {
     for prompt in ["first [sandbox:never]", "second [sandbox:never]"] {
         gateway.create("images", &image(prompt)).await;
     }
-    let short = gateway.create("images", &image("third [sandbox:slow=2s]")).await;
+    let short = gateway.create("images", &image("third [sandbox:slow=5s]")).await;
     let reply = gateway.client().post(IMAGES, image("fourth").to_string()).await;
     assert_eq!(reply.status, StatusCode::TOO_MANY_REQUESTS, "{reply:?}");
     let text = reply.json()["message"].as_str().unwrap().to_owned();
