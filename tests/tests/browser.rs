@@ -114,9 +114,12 @@ async fn a_page_of_another_origin_makes_a_clip_and_plays_it_to_its_end() {
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let page = PAGE.replace("URL", gateway.url()).replace("KEY", gateway.key());
     let profile = tempfile::tempdir().unwrap();
-    let _browser = browse(&url, &profile);
+    let mut browser = browse(&url, &profile);
 
     let report = within("the page's report", report(listener, page)).await;
+    // In order, so that nothing writes into the profile any more when it is removed.
+    browser.terminate();
+    browser.exit().await;
     assert_eq!(report["error"], Value::Null, "{report}");
     assert_eq!(
         (&report["status"], &report["width"], &report["height"]),
