@@ -1,19 +1,17 @@
 //! The contract as clients speak it to us.
 
-use std::time::Duration;
-
 use domain::{
     Call, Draft, DraftInput, DraftMedia, Failure, FailureKind, Output, OutputSpec, Reply, Role, Scope, Task,
     TaskId, TaskState, Vendor,
 };
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use serde::Serialize;
+use http::{Method, StatusCode};
 
 use super::V2;
-use super::progress::percent;
-use super::wire::{Created, Data, ErrorDetail, ErrorReply, ModelEntry, ModelList, NAME, TaskReply, status};
+use super::wire::{Created, Data, ErrorDetail, ErrorReply, NAME, TaskReply, status};
+use crate::answer;
 use crate::fields::{Fields, Item};
 use crate::media::decode_media;
+use crate::progress::percent;
 use crate::{Action, Dialect, Endpoint, Intent, Links, ModelListing, PathParams};
 
 /// The value of `platform`: the one who answers, not the one behind it, which may change with every attempt.
@@ -54,7 +52,7 @@ impl Dialect for V2 {
     }
 
     fn encode_created(&self, _endpoint: &Endpoint, task: &Task, _links: &Links) -> Reply {
-        reply(StatusCode::OK, &Created { task_id: task.id.as_str().to_owned(), id: String::new() })
+        answer::json(StatusCode::OK, &Created { task_id: task.id.as_str().to_owned(), id: String::new() })
     }
 
     fn encode_task(&self, _endpoint: &Endpoint, task: &Task, links: &Links) -> Reply {
@@ -77,24 +75,11 @@ impl Dialect for V2 {
             }),
             search_item: String::new(),
         };
-        reply(StatusCode::OK, &body)
+        answer::json(StatusCode::OK, &body)
     }
 
     fn encode_models(&self, models: &[ModelListing]) -> Reply {
-        let mut data: Vec<ModelEntry<'_>> = Vec::new();
-        for model in models {
-            match data.iter_mut().find(|entry| entry.id == model.name) {
-                Some(entry) => entry.scopes.push(model.scope.as_str()),
-                None => data.push(ModelEntry {
-                    id: &model.name,
-                    object: "model",
-                    created: 0,
-                    owned_by: PLATFORM,
-                    scopes: vec![model.scope.as_str()],
-                }),
-            }
-        }
-        reply(StatusCode::OK, &ModelList { object: "list", data })
+        answer::models(models)
     }
 
     fn encode_failure(&self, failure: &Failure) -> Reply {
@@ -110,15 +95,7 @@ impl Dialect for V2 {
                 param: failure.field.clone().unwrap_or_default(),
             }),
         };
-        let mut reply = reply(status, &body);
-        let throttled = (status == StatusCode::TOO_MANY_REQUESTS).then_some(Duration::ZERO);
-        if let Some(wait) = failure.retry_after.or(throttled) {
-            reply.headers.insert(header::RETRY_AFTER, whole_seconds(wait).into());
-        }
-        if status == StatusCode::UNAUTHORIZED {
-            reply.headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
-        reply
+        answer::failure(status, failure, &body)
     }
 }
 
@@ -233,15 +210,4 @@ fn error_row(kind: FailureKind) -> (StatusCode, &'static str, &'static str) {
         K::NoRoute => (StatusCode::SERVICE_UNAVAILABLE, "no_route", UPSTREAM),
         K::Expired => (StatusCode::GATEWAY_TIMEOUT, "expired", UPSTREAM),
     }
-}
-
-/// Rounded up, and at least 1: a client that waits 0 seconds comes back too early.
-fn whole_seconds(wait: Duration) -> u64 {
-    (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
-}
-
-fn reply(status: StatusCode, body: &impl Serialize) -> Reply {
-    let mut headers = HeaderMap::new();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    Reply { status, headers, body: serde_json::to_vec(body).expect("texts and numbers encode").into() }
 }

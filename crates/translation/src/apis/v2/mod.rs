@@ -4,7 +4,6 @@
 //! what we send, because clients compare words; lenient is what we take, because they send all sorts of things.
 
 mod dialect;
-mod progress;
 mod provider;
 mod wire;
 

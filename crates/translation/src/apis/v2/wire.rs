@@ -130,22 +130,3 @@ pub(super) struct ErrorDetail {
     #[serde(deserialize_with = "lenient::text", skip_serializing_if = "String::is_empty")]
     pub(super) param: String,
 }
-
-/// The reply to `GET /v1/models`.
-#[derive(Debug, Serialize)]
-pub(super) struct ModelList<'a> {
-    pub(super) object: &'static str,
-    pub(super) data: Vec<ModelEntry<'a>>,
-}
-
-/// One model of the list.
-#[derive(Debug, Serialize)]
-pub(super) struct ModelEntry<'a> {
-    pub(super) id: &'a str,
-    pub(super) object: &'static str,
-    /// Unix seconds; always 0, since a name has no birthday.
-    pub(super) created: i64,
-    pub(super) owned_by: &'static str,
-    /// What it makes: `videos`.
-    pub(super) scopes: Vec<&'static str>,
-}

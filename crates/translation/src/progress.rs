@@ -14,7 +14,7 @@ const ESTIMATE_BEFORE_FIRST_WORD: u8 = 15;
 const UNFINISHED_MAX: u8 = 99;
 
 /// 0 to 100 for `task` at the moment `now`. It rises as long as the task goes on with the same attempt.
-pub(super) fn percent(task: &Task, now: Timestamp) -> u8 {
+pub(crate) fn percent(task: &Task, now: Timestamp) -> u8 {
     match &task.state {
         state if state.is_terminal() => 100,
         TaskState::Collecting { .. } => UNFINISHED_MAX,

@@ -1,0 +1,75 @@
+//! Replies to clients: what the dialects' answers have in common.
+
+use std::time::Duration;
+
+use domain::{Failure, Reply};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde::Serialize;
+
+use crate::ModelListing;
+
+/// The owner of every model in a list: the one who answers, not the one behind it.
+const OWNER: &str = "filmgate";
+
+/// A reply of JSON.
+pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Reply {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Reply { status, headers, body: serde_json::to_vec(body).expect("texts and numbers encode").into() }
+}
+
+/// A reply of JSON to a request that failed, with the headers that HTTP has for it: when to try again, always there
+/// with 429, and with 401 how to prove who one is.
+pub(crate) fn failure(status: StatusCode, failure: &Failure, body: &impl Serialize) -> Reply {
+    let mut reply = json(status, body);
+    let throttled = (status == StatusCode::TOO_MANY_REQUESTS).then_some(Duration::ZERO);
+    if let Some(wait) = failure.retry_after.or(throttled) {
+        reply.headers.insert(header::RETRY_AFTER, whole_seconds(wait).into());
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        reply.headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    reply
+}
+
+/// The list of models in the shape of OpenAI's API, which the field has made its own; each name once, with its scopes.
+pub(crate) fn models(models: &[ModelListing]) -> Reply {
+    let mut data: Vec<ModelEntry<'_>> = Vec::new();
+    for model in models {
+        match data.iter_mut().find(|entry| entry.id == model.name) {
+            Some(entry) => entry.scopes.push(model.scope.as_str()),
+            None => data.push(ModelEntry {
+                id: &model.name,
+                object: "model",
+                created: 0,
+                owned_by: OWNER,
+                scopes: vec![model.scope.as_str()],
+            }),
+        }
+    }
+    json(StatusCode::OK, &ModelList { object: "list", data })
+}
+
+/// The list of models.
+#[derive(Debug, Serialize)]
+struct ModelList<'a> {
+    object: &'static str,
+    data: Vec<ModelEntry<'a>>,
+}
+
+/// One model of the list.
+#[derive(Debug, Serialize)]
+struct ModelEntry<'a> {
+    id: &'a str,
+    object: &'static str,
+    /// Unix seconds; always 0, since a name has no birthday.
+    created: i64,
+    owned_by: &'static str,
+    /// What it makes: `videos`.
+    scopes: Vec<&'static str>,
+}
+
+/// Rounded up, and at least 1: a client that waits 0 seconds comes back too early.
+fn whole_seconds(wait: Duration) -> u64 {
+    (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
+}
