@@ -29,13 +29,13 @@ pub(crate) async fn start(config: &Config) -> anyhow::Result<Sandbox> {
     Sandbox::start(settings).await.context("starting the sandbox")
 }
 
-/// One account for each provider.
+/// One account for each provider. Each API is asked for by its name, since some have the same paths.
 pub(crate) fn accounts(base_url: &str) -> Vec<Account> {
     let defaults = config::Limits::default();
     let account = |provider: &str| Account {
         name: AccountName::new(sandbox_account(provider)),
         provider: provider.to_owned(),
-        base_url: base_url.to_owned(),
+        base_url: format!("{base_url}/{provider}"),
         credential: Credential::new(CREDENTIAL),
         requests_per_minute: defaults.requests_per_minute,
         concurrent_tasks: defaults.concurrent_tasks,

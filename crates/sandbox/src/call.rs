@@ -33,8 +33,7 @@ pub(crate) async fn answer(desk: &Desk, request: Request<Incoming>) -> Reply {
         return Ok(ledger(desk).await);
     }
     let (path, query) = (head.uri.path(), head.uri.query().unwrap_or_default());
-    let found = APIS.iter().find_map(|api| Some((*api, api.route(&head.method, path, query)?)));
-    match found {
+    match find(&head.method, path, query) {
         Some((api, Route::Submit(kind))) => submit(desk, api, kind, (&head, body)).await,
         Some((api, Route::Poll { id, kind })) => poll(desk, api, &head, (&id, kind)).await,
         None => {
@@ -42,6 +41,16 @@ pub(crate) async fn answer(desk: &Desk, request: Request<Incoming>) -> Reply {
             Ok(not_found("the sandbox has no such path"))
         }
     }
+}
+
+/// Whose call it is. Each API is also there behind its name (`/kie/api/v1/...`), where no other can claim its paths.
+fn find(method: &Method, path: &str, query: &str) -> Option<(&'static dyn Api, Route)> {
+    let behind_name = |api: &&'static dyn Api| {
+        let own = path.strip_prefix('/')?.strip_prefix(api.name()).filter(|rest| rest.starts_with('/'))?;
+        Some((*api, api.route(method, own, query)?))
+    };
+    let plain = |api: &&'static dyn Api| Some((*api, api.route(method, path, query)?));
+    APIS.iter().find_map(behind_name).or_else(|| APIS.iter().find_map(plain))
 }
 
 async fn submit(desk: &Desk, api: &dyn Api, kind: Kind, (head, body): (&Parts, Incoming)) -> Reply {
@@ -226,4 +235,19 @@ fn not_found(text: &str) -> Response<Body> {
 
 fn plain(status: StatusCode) -> Response<Body> {
     reply::bytes(status, "text/plain", Bytes::from(status.as_str().to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_api_is_also_there_behind_its_name() {
+        let name = |path: &str| Some(find(&Method::POST, path, "")?.0.name());
+        assert_eq!(name("/kie/api/v1/veo/generate"), Some("kie"));
+        assert_eq!(name("/v2/v2/videos/generations"), Some("v2"));
+        assert_eq!(name("/v2/videos/generations"), Some("v2"));
+        assert_eq!(name("/v2/api/v1/veo/generate"), None);
+        assert_eq!(name("/kieapi/v1/veo/generate"), None);
+    }
 }

@@ -12,6 +12,8 @@
 //! | `POST /v2/{scope}/generations`, `GET /v2/{scope}/generations/{task_id}` | the `/v2` contract, as an upstream |
 //! | `GET /media/{task_id}.{mp4,png,wav}` | the result of a finished task; `Range` works; no key needed |
 //! | `GET /sandbox/ledger` | `{"entries":[...],"calls":{...},"faults":{...}}`; no key needed |
+//!
+//! Each API is also there behind its name (`/kie/api/v1/...`): some have the same paths.
 
 mod apis;
 mod call;
