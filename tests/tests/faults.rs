@@ -41,6 +41,20 @@ async fn faulty_polls_cost_time_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_result_that_is_broken_on_the_way_is_copied_again() {
+    let sandbox = SandboxProcess::with_faults("media:garbage=0.3,media:cut=0.2,media:error=0.2").await;
+    let gateway = Gateway::with_config(config(&sandbox.url())).await;
+    for (prompt, task) in images(&gateway, 16).await {
+        assert_eq!(task["status"], "SUCCESS", "{prompt}: {task}");
+        assert_eq!(probe(&gateway.output(&task).await).codec, "png", "{prompt}");
+    }
+    let ledger = sandbox.ledger().await;
+    for fault in ["error", "cut", "garbage"] {
+        assert!(ledger.faults(fault) > 0, "the story is about {fault}: {ledger:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_submit_that_was_refused_for_being_too_many_is_made_again() {
     let sandbox = SandboxProcess::with_faults("submit:429=0.4").await;
     let mut config = config(&sandbox.url());

@@ -24,15 +24,18 @@ pub(crate) async fn run(options: &ServeOptions) -> anyhow::Result<ExitCode> {
     telemetry::log(format, config.log.level.as_str())?;
     // Listened for before anybody can know that we run.
     let stop = stop_signal()?;
-    let running = Running::start(&config).await?;
+    let mut running = Running::start(&config).await?;
     std::fs::write(address_file(&config), &running.url)
         .context("leaving the address in the data directory")?;
     let key = first_key(&running).await?;
     greet(&running, key.as_deref(), config.sandbox.embed);
-    stop.await;
+    let failure = tokio::select! {
+        () = stop => None,
+        failure = running.failed() => Some(failure),
+    };
     println!("stopping: requests and submissions under way end first");
     running.stop().await;
-    Ok(ExitCode::SUCCESS)
+    failure.map_or(Ok(ExitCode::SUCCESS), Err)
 }
 
 /// The address that the server of this data directory left.

@@ -37,7 +37,8 @@ pub(crate) struct Running {
     /// The client keys.
     pub(crate) keyring: Keyring,
     stop: watch::Sender<bool>,
-    serving: JoinHandle<anyhow::Result<()>>,
+    /// The front end; absent when its end is known.
+    serving: Option<JoinHandle<anyhow::Result<()>>>,
     worker: JoinHandle<()>,
     worker_grace: Duration,
     sandbox: Option<Sandbox>,
@@ -72,10 +73,22 @@ impl Running {
             registry,
             draining: Draining::default(),
         };
-        let serving = serve((public, admin), gateway, stopped.clone());
+        let serving = Some(serve((public, admin), gateway, stopped.clone()));
         let worker = tokio::spawn(Worker::new(shared).run(until_true(stopped)));
         let worker_grace = config.tasks.submit_timeout + WORKER_GRACE_MARGIN;
         Ok(Self { url, admin: admin_addr, keyring, stop, serving, worker, worker_grace, sandbox })
+    }
+
+    /// Waits for the front end to end before it was told to; why it did.
+    pub(crate) async fn failed(&mut self) -> anyhow::Error {
+        let Some(serving) = &mut self.serving else { return std::future::pending().await };
+        let ended = serving.await;
+        self.serving = None;
+        match ended {
+            Ok(Ok(())) => anyhow::anyhow!("the front end ended"),
+            Ok(Err(error)) => error.context("serving failed"),
+            Err(crash) => anyhow::Error::new(crash).context("the front end crashed"),
+        }
     }
 
     /// Stops: takes no more connections, lets requests and steps under way end within their bounds, then goes.
@@ -83,7 +96,8 @@ impl Running {
         let _nobody_listens = self.stop.send(true);
         // A submission under way is worth waiting for: its answer says whether money was spent.
         let worker = tokio::time::timeout(self.worker_grace, self.worker);
-        let (served, worked) = tokio::join!(self.serving, worker);
+        let served = async { if let Some(serving) = self.serving { serving.await } else { Ok(Ok(())) } };
+        let (served, worked) = tokio::join!(served, worker);
         if let Ok(Err(error)) = served {
             tracing::error!("serving ended with an error: {error:#}");
         }

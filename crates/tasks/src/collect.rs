@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use domain::{MediaKind, Output, OutputMedia, Source, TaskEvent, TaskState, media_type_of_bytes};
+use domain::{
+    MediaKind, Output, OutputMedia, Source, TaskEvent, TaskState, extension_of, media_type_of_bytes,
+};
 use store::AssetRecord;
 use upstream::{Bounds, Downloaded};
 
@@ -108,9 +110,9 @@ fn media_type(downloaded: &Downloaded) -> Result<String, String> {
         return Ok(shown.to_owned());
     }
     let said = &downloaded.content_type;
-    MediaKind::of_media_type(said)
-        .map(|_kind| said.clone())
-        .ok_or_else(|| format!("the result is \"{said}\""))
+    let would_show = extension_of(said) != extension_of("");
+    let believed = MediaKind::of_media_type(said).filter(|_kind| !would_show);
+    believed.map(|_kind| said.clone()).ok_or_else(|| format!("the result is no \"{said}\""))
 }
 
 async fn forget(held: &Held<'_>, outputs: &[Output]) {
