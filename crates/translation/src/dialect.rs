@@ -3,6 +3,8 @@
 use domain::{Call, Draft, Failure, LimitStatus, Reply, Scope, Task, TaskId, Timestamp};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
+use crate::key;
+
 /// An API that clients speak to us: stateless, pure, object-safe. Mirror image of [`crate::Provider`].
 pub trait Dialect: Send + Sync {
     /// The registry name, stored with each task: lower case, no spaces.
@@ -25,6 +27,11 @@ pub trait Dialect: Send + Sync {
 
     /// The reply to a request that failed: the only place where this API's error statuses and shapes are known.
     fn encode_failure(&self, failure: &Failure) -> Reply;
+
+    /// The client's key, where this API has it; `None` if it is not there, or there twice. Bearer keys are the rule.
+    fn key_in<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
+        key::in_authorization(headers, &["Bearer"])
+    }
 
     /// Whether the headers show that a request is meant for this API and not for another one that claims the same path.
     fn recognises(&self, headers: &HeaderMap) -> bool {

@@ -3,7 +3,7 @@
 use std::task::{Context, Poll};
 
 use domain::{Failure, FailureKind};
-use http::{HeaderMap, Request, header};
+use http::Request;
 use tasks::Keyring;
 use tower::{Layer, Service};
 
@@ -58,8 +58,10 @@ where
         let keyring = self.keyring.clone();
         Box::pin(async move {
             let context = RequestContext::of(&request);
-            if !context.matched().is_public() {
-                let client = keyring.authenticate(bearer(request.headers())?).await?;
+            let matched = context.matched();
+            if !matched.is_public() {
+                let key = matched.dialect.key_in(request.headers()).ok_or_else(refused)?;
+                let client = keyring.authenticate(key).await?;
                 context.set_client(client);
             }
             inner.call(request).await
@@ -67,44 +69,7 @@ where
     }
 }
 
-/// The key that the client presents. Two are refused: a proxy before us may have looked at the other one.
-fn bearer(headers: &HeaderMap) -> Result<&str, Failure> {
-    let mut all = headers.get_all(header::AUTHORIZATION).iter();
-    let (Some(only), None) = (all.next(), all.next()) else { return Err(refused()) };
-    let text = only.to_str().map_err(|_| refused())?;
-    let (scheme, key) = text.split_once(' ').ok_or_else(refused)?;
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(refused());
-    }
-    Ok(key.trim_matches(' '))
-}
-
 /// The same words as for a wrong key.
 fn refused() -> Failure {
     Failure::new(FailureKind::Unauthorized, "missing or invalid API key")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn presented(values: &[&'static str]) -> Option<String> {
-        let mut headers = HeaderMap::new();
-        for value in values {
-            headers.append(header::AUTHORIZATION, value.parse().unwrap());
-        }
-        bearer(&headers).ok().map(str::to_owned)
-    }
-
-    #[test]
-    fn a_key_comes_once_as_a_bearer() {
-        for good in ["Bearer key", "bearer key", "BEARER  key "] {
-            assert_eq!(presented(&[good]).as_deref(), Some("key"), "{good}");
-        }
-        for bad in
-            [&[][..], &["Bearer a", "Bearer a"], &["key"], &["Basic key"], &["Bearer\tkey"], &["Bearer"]]
-        {
-            assert_eq!(presented(bad), None, "{bad:?}");
-        }
-    }
 }
