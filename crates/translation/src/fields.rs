@@ -99,6 +99,16 @@ impl<'a> Fields<'a> {
         Ok(items)
     }
 
+    /// The fields of an object. Failures of these are named with [`within`].
+    pub(crate) fn object(&mut self, name: &str) -> Result<Option<Fields<'a>>, Failure> {
+        let Some(raw) = self.take(name) else { return Ok(None) };
+        if !raw.get().starts_with('{') {
+            return Err(wrong(name, raw, "an object"));
+        }
+        let fields = serde_json::from_str(raw.get());
+        fields.map(Some).map_err(|error| Failure::invalid(name, format!("{name}: {error}")))
+    }
+
     /// The fields that were not taken, as they came.
     pub(crate) fn rest(self) -> Result<Map<String, Value>, Failure> {
         let mut bytes = 0;
@@ -148,6 +158,15 @@ impl<'a> Fields<'a> {
         self.0.retain(|(key, _)| key != name);
         raw
     }
+}
+
+/// A failure of a field of the object `name`, by the field's full name: `input.prompt`.
+pub(crate) fn within(name: &str, mut failure: Failure) -> Failure {
+    if let Some(field) = &mut failure.field {
+        *field = format!("{name}.{field}");
+        failure.public = format!("{name}.{}", failure.public);
+    }
+    failure
 }
 
 fn item(field: String, text: Cow<'_, str>) -> Option<Item<'_>> {
@@ -310,6 +329,18 @@ mod tests {
         assert!(fields(&long).texts("f").is_err());
         let heavy = format!(r#"{{"f":"{}"}}"#, "x".repeat(REST_BYTES_MAX));
         assert_eq!(fields(&heavy).rest().unwrap_err().field.as_deref(), Some("f"));
+    }
+
+    #[test]
+    fn a_field_of_an_object_is_named_in_full() {
+        let mut outer = fields(r#"{"input":{"n":"x"},"list":[1]}"#);
+        let mut inner = outer.object("input").unwrap().unwrap();
+        let failure = inner.whole("n").map_err(|failure| within("input", failure)).unwrap_err();
+        assert_eq!(failure.field.as_deref(), Some("input.n"));
+        assert_eq!(failure.public, "input.n: \"x\" found, allowed is a whole number");
+        let failure = outer.object("list").err().unwrap();
+        assert_eq!(failure.public, "list: a list found, allowed is an object");
+        assert!(outer.object("absent").unwrap().is_none());
     }
 
     #[test]

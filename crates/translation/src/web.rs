@@ -1,7 +1,7 @@
 //! URLs and path parts: which ones are taken from others, and how ours are written.
 
 use domain::{GenerationRequest, MediaKind, Role, Source, media_type_of_extension};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 /// Bytes of a URL; presigned ones are long, but none needs more.
 const URL_BYTES_MAX: usize = 8192;
@@ -16,6 +16,13 @@ const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(
 /// `text` as one path segment or one query value, whatever it holds.
 pub(crate) fn component(text: &str) -> String {
     utf8_percent_encode(text, COMPONENT).to_string()
+}
+
+/// The first value of `name` in a query, percent-decoded; empty if there is none.
+pub(crate) fn query_value(query: &str, name: &str) -> String {
+    let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    let mut values = pairs.filter(|(key, _)| *key == name).map(|(_, value)| value);
+    values.next().map(|value| percent_decode_str(value).decode_utf8_lossy().into_owned()).unwrap_or_default()
 }
 
 /// Whether `text` is an http or https URL with a host, without spaces, and of bearable length.
@@ -87,6 +94,14 @@ mod tests {
         let sources = sources(urls, MediaKind::Video);
         assert_eq!(sources, [Source { kind: MediaKind::Video, url: "https://h/1".into() }]);
         assert!(!is_web_url(&format!("https://h/{}", "x".repeat(URL_BYTES_MAX))));
+    }
+
+    #[test]
+    fn a_value_is_found_in_a_query() {
+        assert_eq!(query_value("a=1&taskId=veo%3A1&taskId=2", "taskId"), "veo:1");
+        for query in ["", "taskId", "taskId=", "xtaskId=1", "a=taskId"] {
+            assert_eq!(query_value(query, "taskId"), "", "{query}");
+        }
     }
 
     #[test]
