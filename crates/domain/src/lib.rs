@@ -16,7 +16,7 @@ mod time;
 
 pub use account::{Account, Credential, Pace};
 pub use capability::{ImageRule, ImageUse, ModelSpec};
-pub use failure::{Failure, FailureKind, Retry};
+pub use failure::{Failure, FailureKind, Retry, with_sources};
 pub use id::{AccountName, AssetId, OwnerId, TaskId};
 pub use limit::{Client, ClientLimits, LimitStatus};
 pub use media::{

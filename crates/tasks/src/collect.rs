@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use domain::{
     MediaKind, Output, OutputMedia, Source, TaskEvent, TaskState, extension_of, media_type_of_bytes,
+    with_sources,
 };
 use store::AssetRecord;
 use upstream::{Bounds, Downloaded};
 
 use crate::clock;
 use crate::held::{Held, StepError};
-use crate::shared::chain;
 
 /// The first wait after a failed copy and its bound; in between it grows with the time already spent.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -80,16 +80,16 @@ async fn copy(held: &Held<'_>, source: &Source) -> Result<Output, String> {
 async fn try_copy(held: &Held<'_>, account_url: &str, source: &Source) -> Result<Output, String> {
     let settings = &held.shared.settings;
     let bounds = Bounds { bytes_max: settings.result_bytes_max, timeout: settings.result_timeout };
-    let mut pending = held.shared.assets.begin().await.map_err(|error| chain(&error))?;
+    let mut pending = held.shared.assets.begin().await.map_err(|error| with_sources(&error))?;
     let upstream = &held.shared.upstream;
     let downloaded = upstream
         .download(account_url, &source.url, bounds, pending.file())
         .await
-        .map_err(|error| chain(&error))?;
+        .map_err(|error| with_sources(&error))?;
     let media_type = media_type(&downloaded)?;
     // An upstream's URL does not always tell what it serves; the bytes do.
     let kind = MediaKind::of_media_type(&media_type).unwrap_or(source.kind);
-    let id = pending.finish().await.map_err(|error| chain(&error))?;
+    let id = pending.finish().await.map_err(|error| with_sources(&error))?;
     let record = AssetRecord {
         id: id.clone(),
         owner: held.task.owner.clone(),
@@ -97,7 +97,7 @@ async fn try_copy(held: &Held<'_>, account_url: &str, source: &Source) -> Result
         bytes: downloaded.bytes,
         created_at: clock::now(),
     };
-    held.shared.store.put_asset(&record).await.map_err(|error| chain(&error))?;
+    held.shared.store.put_asset(&record).await.map_err(|error| with_sources(&error))?;
     Ok(Output { kind, media: OutputMedia::Stored { asset: id, media_type, bytes: downloaded.bytes } })
 }
 

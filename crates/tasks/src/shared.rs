@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use domain::{Account, AccountName, Failure, FailureKind, TaskId};
+use domain::{Account, AccountName, Failure, FailureKind, TaskId, with_sources};
 use limits::{LimitKey, Permit, RateLimits, Slots};
 use routing::{Catalogue, Router};
 use store::{StoreError, TaskStore};
@@ -106,22 +106,10 @@ pub enum StartError {
 /// What a client learns when the store fails.
 pub(crate) fn store_failure(error: &StoreError) -> Failure {
     let kind = match error {
-        StoreError::Corrupt(_) => return Failure::internal(chain(error)),
+        StoreError::Corrupt(_) => return Failure::internal(with_sources(error)),
         _ => FailureKind::Overloaded,
     };
     Failure::new(kind, "the gateway cannot reach its store right now, nothing was accepted")
-        .with_internal(chain(error))
+        .with_internal(with_sources(error))
         .with_retry_after(std::time::Duration::from_secs(1))
-}
-
-/// An error with all its sources, for the log.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        source = inner.source();
-    }
-    text
 }

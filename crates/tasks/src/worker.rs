@@ -5,13 +5,13 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{TaskEvent, TaskState};
+use domain::{TaskEvent, TaskState, with_sources};
 use store::{Claim, StoreError};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use crate::held::{Held, StepError};
-use crate::shared::{Shared, chain};
+use crate::shared::Shared;
 use crate::{clock, collect, poll, submit};
 
 /// The longest nap: bounds how late another process's work or a lapsed lease is noticed.
@@ -64,7 +64,7 @@ impl Worker {
         match self.try_claim().await {
             Ok(nap) => nap,
             Err(error) => {
-                tracing::error!(error = chain(&error), "claiming tasks failed");
+                tracing::error!(error = with_sources(&error), "claiming tasks failed");
                 NAP_MAX
             }
         }
@@ -118,7 +118,7 @@ async fn take_step(shared: &Shared, claim: Claim) {
         Err(StepError::Store { source: StoreError::Stale, .. }) => {
             tracing::warn!(task = %id, "another worker has gone on with the task");
         }
-        Err(error) => tracing::error!(task = %id, error = chain(&error), "a step failed"),
+        Err(error) => tracing::error!(task = %id, error = with_sources(&error), "a step failed"),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use domain::with_sources;
 use http::{Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -10,7 +11,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use url::Url;
 
 use crate::Upstream;
-use crate::send::{HttpClient, chain};
+use crate::send::HttpClient;
 
 /// Redirects followed for one result; each hop is vetted anew.
 const REDIRECTS_MAX: usize = 5;
@@ -84,7 +85,7 @@ impl Upstream {
                 .body(Full::<Bytes>::default())
                 .map_err(|error| DownloadError::Url(error.to_string()))?;
             let response =
-                client.request(request).await.map_err(|error| DownloadError::Server(chain(&error)))?;
+                client.request(request).await.map_err(|error| DownloadError::Server(with_sources(&error)))?;
             match response.status() {
                 StatusCode::OK => return Ok(response),
                 status if status.is_redirection() => url = redirect(&url, &response)?,
@@ -126,7 +127,7 @@ async fn copy(
     let mut body = response.into_body();
     let mut downloaded = Downloaded { bytes: 0, head: Vec::new(), content_type };
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| DownloadError::Server(chain(&error)))?;
+        let frame = frame.map_err(|error| DownloadError::Server(with_sources(&error)))?;
         let Ok(data) = frame.into_data() else { continue };
         downloaded.bytes += data.len() as u64;
         if downloaded.bytes > bytes_max {

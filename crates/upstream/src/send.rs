@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use domain::{Call, Reply};
+use domain::{Call, Reply, with_sources};
 use http::{HeaderValue, Request, Uri, header};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper_util::client::legacy::Client;
@@ -93,8 +93,9 @@ impl Upstream {
     ) -> Result<Reply, SendError> {
         let request = request(base_url, call)?;
         let answering = async {
+            // hyper's errors do not print the URL, in which some providers want their key.
             let response = client.request(request).await.map_err(|error| {
-                let text = chain(&error);
+                let text = with_sources(&error);
                 if error.is_connect() { SendError::NotSent(text) } else { SendError::Unanswered(text) }
             })?;
             let (parts, body) = response.into_parts();
@@ -138,16 +139,4 @@ fn tls() -> ClientConfig {
         .expect("the provider supports the default TLS versions")
         .with_root_certificates(roots)
         .with_no_client_auth()
-}
-
-/// An error with its sources. The URL is not in it: hyper's errors do not print it.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        source = inner.source();
-    }
-    text
 }
