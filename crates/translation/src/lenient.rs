@@ -44,6 +44,25 @@ where
     Ok(value.is_object().then(|| T::deserialize(value).ok()).flatten())
 }
 
+/// A list of objects of a known shape, or one of them; others are left out.
+pub(crate) fn objects<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned,
+{
+    let values = match Value::deserialize(deserializer)? {
+        Value::Array(values) => values,
+        other => vec![other],
+    };
+    let objects = values.into_iter().filter(Value::is_object);
+    Ok(objects.filter_map(|value| T::deserialize(value).ok()).collect())
+}
+
+/// A percentage: `42`, `42.7`, `"42%"`, bounded to 0..=100.
+pub(crate) fn percent<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u8>, D::Error> {
+    text(deserializer).map(|text| percent_of(&text))
+}
+
 /// A whole number from its text.
 pub(crate) fn whole_of(text: &str) -> Option<i128> {
     /// Up to here a float holds every whole number exactly.
@@ -119,6 +138,19 @@ mod tests {
             assert_eq!(wire(json).urls, ["a"], "{json}");
         }
         assert!(wire(r#"{"urls":"[broken"}"#).urls.is_empty());
+    }
+
+    #[test]
+    fn objects_come_alone_or_in_a_list() {
+        #[derive(Deserialize)]
+        struct List(#[serde(deserialize_with = "objects")] Vec<Wire>);
+
+        let codes = |json: &str| -> Vec<Option<i64>> {
+            serde_json::from_str::<List>(json).unwrap().0.into_iter().map(|wire| wire.code).collect()
+        };
+        assert_eq!(codes(r#"{"code":1}"#), [Some(1)]);
+        assert_eq!(codes(r#"[{"code":1}, null, "x", {"code":2}]"#), [Some(1), Some(2)]);
+        assert!(codes("7").is_empty());
     }
 
     #[test]

@@ -2,14 +2,15 @@
 //! speak to upstreams; both meet in the domain's plain types, so there are N + M codecs and never N x M.
 //!
 //! Each API is one folder below `apis/`, whichever faces it has. To add one, see `docs/guide/adding-an-api.md`.
-//! What the folders share: `fields` reads clients' JSON, `lenient` upstreams' JSON, `refusal` an upstream's "no";
-//! `answer` makes replies to clients, `progress` the percentage in them; `key` finds a client's key.
+//! What the folders share: `fields` and `inputs` read clients' JSON, `lenient` upstreams' JSON, `refusal` an
+//! upstream's "no"; `answer` makes replies to clients, `progress` the percentage in them; `key` finds a client's key.
 
 mod answer;
 pub mod apis;
 mod dialect;
 mod fields;
 pub mod fixture;
+mod inputs;
 mod key;
 mod lenient;
 mod media;

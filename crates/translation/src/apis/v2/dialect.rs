@@ -1,18 +1,15 @@
 //! The contract as clients speak it to us.
 
 use domain::{
-    Call, Draft, DraftInput, DraftMedia, Failure, FailureKind, Output, OutputSpec, Reply, Role, Scope, Task,
-    TaskId, TaskState, Vendor,
+    Call, Draft, Failure, FailureKind, Output, OutputSpec, Reply, Scope, Task, TaskId, TaskState, Vendor,
 };
 use http::{Method, StatusCode};
 
 use super::V2;
 use super::wire::{Created, Data, ErrorDetail, ErrorReply, NAME, TaskReply, status};
-use crate::answer;
-use crate::fields::{Fields, Item};
-use crate::media::decode_media;
+use crate::fields::Fields;
 use crate::progress::percent;
-use crate::{Action, Dialect, Endpoint, Intent, Links, ModelListing, PathParams};
+use crate::{Action, Dialect, Endpoint, Intent, Links, ModelListing, PathParams, answer, inputs};
 
 /// The value of `platform`: the one who answers, not the one behind it, which may change with every attempt.
 const PLATFORM: &str = "filmgate";
@@ -107,7 +104,8 @@ fn scope(params: &PathParams) -> Result<Scope, Failure> {
 
 fn decode_draft(scope: Scope, body: &[u8]) -> Result<Draft, Failure> {
     let mut fields = Fields::parse(body)?;
-    let inputs = decode_inputs(&mut fields)?;
+    let mut inputs = inputs::images(&mut fields, &IMAGE_FIELDS, None)?;
+    inputs.extend(inputs::videos(&mut fields, "videos")?);
     Ok(Draft {
         scope,
         model: fields.text("model")?,
@@ -141,29 +139,6 @@ fn decode_resolution(text: &str) -> String {
         text if text == "780p" => "720p".to_owned(),
         text => text,
     }
-}
-
-fn decode_inputs(fields: &mut Fields<'_>) -> Result<Vec<DraftInput>, Failure> {
-    let mut images: Vec<Item<'_>> = Vec::new();
-    for name in IMAGE_FIELDS {
-        let mut found = fields.texts(name)?;
-        found.retain(|item| !images.iter().any(|known| known.text == item.text));
-        images.append(&mut found);
-    }
-    let mut inputs = Vec::new();
-    for Item { field, text } in images {
-        let media = decode_media(&field, &text)?;
-        inputs.push(DraftInput { role: None, field, media });
-    }
-    for Item { field, text } in fields.texts("videos")? {
-        let media = decode_media(&field, &text)?;
-        if matches!(media, DraftMedia::Inline(_)) {
-            let text = format!("{field}: videos are possible as http(s) URLs only");
-            return Err(Failure::invalid(field, text));
-        }
-        inputs.push(DraftInput { role: Some(Role::Video), field, media });
-    }
-    Ok(inputs)
 }
 
 /// The word of `status`, the reason of a failure, and the results.
