@@ -1,15 +1,16 @@
 //! The APIs that the sandbox speaks: one file and one registry line for each. Pure: bytes in, bytes out.
 
+mod fal;
 mod kie;
 mod v2;
 
-use http::{Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode, header};
 use serde_json::Value;
 
 use crate::task::{Kind, Order, Progress, Task};
 
 /// All of them. Where two claim a path, the earlier wins.
-pub(crate) static APIS: &[&dyn Api] = &[&kie::Kie, &v2::V2];
+pub(crate) static APIS: &[&dyn Api] = &[&kie::Kie, &v2::V2, &fal::Fal];
 
 /// An API as a provider serves it.
 pub(crate) trait Api: Send + Sync {
@@ -19,20 +20,34 @@ pub(crate) trait Api: Send + Sync {
     /// What a call to this API wants; `None` if the path and method are not its own.
     fn route(&self, method: &Method, path: &str, query: &str) -> Option<Route>;
 
+    /// The key that a caller presents. Bearer keys are the rule.
+    fn key_in<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
+        key_behind("Bearer ", headers)
+    }
+
     /// Reads a submit as strictly as the provider does.
-    fn decode(&self, kind: Kind, body: &Value) -> Result<Order, Refusal>;
+    fn decode(&self, kind: Kind, place: &Place<'_>, body: &Value) -> Result<Order, Refusal>;
 
     /// The answer to an accepted submit.
-    fn encode_accepted(&self, id: &str) -> Answer;
+    fn encode_accepted(&self, id: &str, place: &Place<'_>) -> Answer;
 
     /// The answer to a poll.
-    fn encode_progress(&self, task: &Task, progress: Progress, media_url: &str) -> Answer;
+    fn encode_progress(&self, task: &Task, progress: Progress, media_url: &str, place: &Place<'_>) -> Answer;
 
     /// The answer to a call that is refused.
     fn encode_refusal(&self, refusal: &Refusal) -> Answer;
 
     /// An id in the provider's own form, made of 32 random hexadecimal digits.
     fn encode_id(&self, kind: Kind, random: &str) -> String;
+}
+
+/// Where a call came in, for APIs that name a model in the path or give out addresses of their own.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'a> {
+    /// What stands before [`Self::path`], for instance `http://127.0.0.1:9000/kie`; no trailing slash.
+    pub(crate) base_url: &'a str,
+    /// The path as the API knows it.
+    pub(crate) path: &'a str,
 }
 
 /// What a call wants.
@@ -65,6 +80,11 @@ pub(crate) enum Refusal {
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) body: Value,
+}
+
+/// The key in `Authorization` behind a scheme, given with its space.
+fn key_behind<'a>(scheme: &str, headers: &'a HeaderMap) -> Option<&'a str> {
+    headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix(scheme)
 }
 
 /// Undoes percent-encoding; what is not valid stays as it is.

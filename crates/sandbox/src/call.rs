@@ -9,7 +9,7 @@ use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 
-use crate::apis::{APIS, Answer, Api, Refusal, Route};
+use crate::apis::{APIS, Answer, Api, Place, Refusal, Route};
 use crate::desk::{Desk, Submission, now_ms};
 use crate::faults::{CallFault, CallKind, CallPlan, Faults};
 use crate::media::Motif;
@@ -33,32 +33,40 @@ pub(crate) async fn answer(desk: &Desk, request: Request<Incoming>) -> Reply {
         return Ok(ledger(desk).await);
     }
     let (path, query) = (head.uri.path(), head.uri.query().unwrap_or_default());
-    match find(&head.method, path, query) {
-        Some((api, Route::Submit(kind))) => submit(desk, api, kind, (&head, body)).await,
-        Some((api, Route::Poll { id, kind })) => poll(desk, api, &head, (&id, kind)).await,
-        None => {
-            desk.counters.count_call("other".into());
-            Ok(not_found("the sandbox has no such path"))
-        }
+    let Some((api, own_path, route)) = find(&head.method, path, query) else {
+        desk.counters.count_call("other".into());
+        return Ok(not_found("the sandbox has no such path"));
+    };
+    let before = &path[..path.len() - own_path.len()];
+    let place = Place { base_url: &format!("http://{}{before}", host_of(&head)), path: own_path };
+    match route {
+        Route::Submit(kind) => submit(desk, (api, kind), &place, (&head, body)).await,
+        Route::Poll { id, kind } => poll(desk, api, (&head, &place), (&id, kind)).await,
     }
 }
 
-/// Whose call it is. Each API is also there behind its name (`/kie/api/v1/...`), where no other can claim its paths.
-fn find(method: &Method, path: &str, query: &str) -> Option<(&'static dyn Api, Route)> {
+/// Whose call it is, and its path as that API knows it. Each API is also there behind its name (`/kie/api/v1/...`), where
+/// no other can claim its paths.
+fn find<'a>(method: &Method, path: &'a str, query: &str) -> Option<(&'static dyn Api, &'a str, Route)> {
     let behind_name = |api: &&'static dyn Api| {
         let own = path.strip_prefix('/')?.strip_prefix(api.name()).filter(|rest| rest.starts_with('/'))?;
-        Some((*api, api.route(method, own, query)?))
+        Some((*api, own, api.route(method, own, query)?))
     };
-    let plain = |api: &&'static dyn Api| Some((*api, api.route(method, path, query)?));
+    let plain = |api: &&'static dyn Api| Some((*api, path, api.route(method, path, query)?));
     APIS.iter().find_map(behind_name).or_else(|| APIS.iter().find_map(plain))
 }
 
-async fn submit(desk: &Desk, api: &dyn Api, kind: Kind, (head, body): (&Parts, Incoming)) -> Reply {
+async fn submit(
+    desk: &Desk,
+    (api, kind): (&dyn Api, Kind),
+    place: &Place<'_>,
+    (head, body): (&Parts, Incoming),
+) -> Reply {
     desk.counters.count_call(format!("{}.submit", api.name()));
     let read = read_json(body).await;
     let decoded = read.and_then(|(body, body_bytes)| {
-        desk.admit(text_of(head, &header::AUTHORIZATION))?;
-        let order = api.decode(kind, &body)?;
+        desk.admit(api.key_in(&head.headers))?;
+        let order = api.decode(kind, place, &body)?;
         let faults = desk.faults_of(&order.prompt).map_err(|error| Refusal::Invalid(error.to_string()))?;
         Ok((order, body, body_bytes, faults))
     });
@@ -72,7 +80,7 @@ async fn submit(desk: &Desk, api: &dyn Api, kind: Kind, (head, body): (&Parts, I
         None => {
             let submission = Submission { api, order, body, body_bytes, answer_fault: plan.fault };
             match desk.accept(submission, &faults).await {
-                Ok(id) => api.encode_accepted(&id),
+                Ok(id) => api.encode_accepted(&id, place),
                 Err(error) => {
                     tracing::error!(error = &error as &dyn std::error::Error, "a submit was not accepted");
                     api.encode_refusal(&Refusal::Broken)
@@ -83,9 +91,14 @@ async fn submit(desk: &Desk, api: &dyn Api, kind: Kind, (head, body): (&Parts, I
     deliver(desk, plan, &answer).await
 }
 
-async fn poll(desk: &Desk, api: &dyn Api, head: &Parts, (id, kind): (&str, Option<Kind>)) -> Reply {
+async fn poll(
+    desk: &Desk,
+    api: &dyn Api,
+    (head, place): (&Parts, &Place<'_>),
+    (id, kind): (&str, Option<Kind>),
+) -> Reply {
     desk.counters.count_call(format!("{}.poll", api.name()));
-    if let Err(refusal) = desk.admit(text_of(head, &header::AUTHORIZATION)) {
+    if let Err(refusal) = desk.admit(api.key_in(&head.headers)) {
         return Ok(reply::json(&api.encode_refusal(&refusal)));
     }
     let task = desk.ledger.task(id);
@@ -100,7 +113,7 @@ async fn poll(desk: &Desk, api: &dyn Api, head: &Parts, (id, kind): (&str, Optio
         (None, None) => api.encode_refusal(&Refusal::UnknownTask),
         (None, Some(task)) => {
             let url = format!("http://{}{}", host_of(head), task.media_path());
-            api.encode_progress(task, task.progress(now_ms()), &url)
+            api.encode_progress(task, task.progress(now_ms()), &url, place)
         }
     };
     deliver(desk, plan, &answer).await

@@ -42,9 +42,9 @@ impl Desk {
         Ok(Faults::of_prompt(prompt)?.then(&self.faults))
     }
 
-    /// Whether a call with this `Authorization` header may pass.
-    pub(crate) fn admit(&self, authorization: Option<&str>) -> Result<(), Refusal> {
-        let given = authorization.and_then(|text| text.strip_prefix("Bearer ")).map_or("", str::trim);
+    /// Whether a call with this key may pass.
+    pub(crate) fn admit(&self, key: Option<&str>) -> Result<(), Refusal> {
+        let given = key.map_or("", str::trim);
         match &self.key {
             Some(key) if given == key => Ok(()),
             None if !given.is_empty() => Ok(()),

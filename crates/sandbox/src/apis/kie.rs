@@ -6,7 +6,7 @@
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::{Answer, Api, Refusal, Route, decode_percent, field, text_field};
+use super::{Answer, Api, Place, Refusal, Route, decode_percent, field, text_field};
 use crate::task::{Kind, Order, Progress, Task};
 
 const MODELS: &[&str] = &["veo3", "veo3_fast", "veo3_lite"];
@@ -36,7 +36,7 @@ impl Api for Kie {
         }
     }
 
-    fn decode(&self, kind: Kind, body: &Value) -> Result<Order, Refusal> {
+    fn decode(&self, kind: Kind, _: &Place<'_>, body: &Value) -> Result<Order, Refusal> {
         if !body.is_object() {
             return Err(Refusal::Malformed("The request body must be a JSON object".into()));
         }
@@ -58,11 +58,11 @@ impl Api for Kie {
         })
     }
 
-    fn encode_accepted(&self, id: &str) -> Answer {
+    fn encode_accepted(&self, id: &str, _: &Place<'_>) -> Answer {
         answer(200, "success", json!({ "taskId": id }))
     }
 
-    fn encode_progress(&self, task: &Task, progress: Progress, media_url: &str) -> Answer {
+    fn encode_progress(&self, task: &Task, progress: Progress, media_url: &str, _: &Place<'_>) -> Answer {
         let (flag, error_code, error) = match progress {
             Progress::Waiting | Progress::Running { .. } => (0, Value::Null, ""),
             Progress::Succeeded => (1, Value::Null, ""),
@@ -187,8 +187,10 @@ fn invalid<T>(text: &str) -> Result<T, Refusal> {
 mod tests {
     use super::*;
 
+    const PLACE: Place<'_> = Place { base_url: "", path: "" };
+
     fn decode(body: &Value) -> Result<Order, Refusal> {
-        Kie.decode(Kind::Video, body)
+        Kie.decode(Kind::Video, &PLACE, body)
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::{Answer, Api, Refusal, Route, decode_percent, text_field};
+use super::{Answer, Api, Place, Refusal, Route, decode_percent, text_field};
 use crate::task::{Kind, Order, Progress, Task};
 
 pub(super) struct V2;
@@ -29,7 +29,7 @@ impl Api for V2 {
         }
     }
 
-    fn decode(&self, kind: Kind, body: &Value) -> Result<Order, Refusal> {
+    fn decode(&self, kind: Kind, _: &Place<'_>, body: &Value) -> Result<Order, Refusal> {
         if !body.is_object() {
             return Err(Refusal::Malformed("the request body must be a JSON object".into()));
         }
@@ -44,11 +44,11 @@ impl Api for V2 {
         })
     }
 
-    fn encode_accepted(&self, id: &str) -> Answer {
+    fn encode_accepted(&self, id: &str, _: &Place<'_>) -> Answer {
         Answer { status: StatusCode::OK, body: json!({ "task_id": id }) }
     }
 
-    fn encode_progress(&self, task: &Task, progress: Progress, media_url: &str) -> Answer {
+    fn encode_progress(&self, task: &Task, progress: Progress, media_url: &str, _: &Place<'_>) -> Answer {
         let (status, percent, reason) = match progress {
             Progress::Waiting => ("NOT_START", 0, ""),
             Progress::Running { percent } => ("IN_PROGRESS", percent, ""),
@@ -109,6 +109,8 @@ impl Api for V2 {
 mod tests {
     use super::*;
 
+    const PLACE: Place<'_> = Place { base_url: "", path: "" };
+
     #[test]
     fn the_three_scopes_are_routed() {
         let route = |method, path| V2.route(&method, path, "");
@@ -123,8 +125,11 @@ mod tests {
 
     #[test]
     fn any_model_will_do_but_a_prompt_is_needed() {
-        let order = V2
-            .decode(Kind::Image, &json!({ "model": "x", "prompt": "a", "ratio": "3:2", "size": "", "n": 1 }));
+        let order = V2.decode(
+            Kind::Image,
+            &PLACE,
+            &json!({ "model": "x", "prompt": "a", "ratio": "3:2", "size": "", "n": 1 }),
+        );
         let order = order.unwrap();
         assert_eq!(
             (order.model.as_str(), order.aspect_ratio.as_deref(), order.size),
@@ -132,8 +137,8 @@ mod tests {
         );
         for body in [json!({ "model": "x" }), json!({ "prompt": "a" }), json!({ "model": 7, "prompt": "a" })]
         {
-            assert!(matches!(V2.decode(Kind::Image, &body), Err(Refusal::Invalid(_))), "{body}");
+            assert!(matches!(V2.decode(Kind::Image, &PLACE, &body), Err(Refusal::Invalid(_))), "{body}");
         }
-        assert!(matches!(V2.decode(Kind::Image, &json!("a")), Err(Refusal::Malformed(_))));
+        assert!(matches!(V2.decode(Kind::Image, &PLACE, &json!("a")), Err(Refusal::Malformed(_))));
     }
 }
