@@ -56,6 +56,17 @@ impl<'a> Fields<'a> {
         text_of(name, raw, "text").map(present)
     }
 
+    /// One of the words `allowed`, in any case.
+    pub(crate) fn word(
+        &mut self,
+        name: &str,
+        allowed: &[&'static str],
+    ) -> Result<Option<&'static str>, Failure> {
+        self.scalar(name, &allowed.join(", "), |text| {
+            allowed.iter().copied().find(|word| word.eq_ignore_ascii_case(text))
+        })
+    }
+
     /// Text as it is, with its spaces.
     pub(crate) fn prose(&mut self, name: &str) -> Result<Option<String>, Failure> {
         let Some(raw) = self.take(name) else { return Ok(None) };
@@ -303,6 +314,15 @@ mod tests {
         assert_eq!(failure.public, "f[1]: 7 found, allowed is text");
         let long = format!(r#"{{"f":"{}"}}"#, "x".repeat(1000));
         assert!(fields(&long).whole("f").unwrap_err().public.len() < 120);
+    }
+
+    #[test]
+    fn a_word_is_one_of_a_list() {
+        let word = |json| fields(json).word("f", &["async", "callback"]);
+        assert_eq!(word(r#"{"f":"Callback"}"#).unwrap(), Some("callback"));
+        assert_eq!(word(r#"{"f":" "}"#).unwrap(), None);
+        let failure = word(r#"{"f":"sync"}"#).unwrap_err();
+        assert_eq!(failure.public, "f: \"sync\" found, allowed is async, callback");
     }
 
     #[test]

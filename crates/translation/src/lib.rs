@@ -17,6 +17,7 @@ mod media;
 mod progress;
 mod provider;
 mod refusal;
+mod scope;
 mod text;
 mod web;
 
