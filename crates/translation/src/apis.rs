@@ -1,6 +1,7 @@
 //! The registry: one `mod` line and one line per face for each API.
 
 pub mod apixo;
+pub mod evolink;
 pub mod kie;
 pub mod v2;
 
@@ -9,10 +10,10 @@ use serde::Deserialize;
 use crate::{Dialect, Provider, ServedModel};
 
 /// The APIs that clients may speak. Where two claim a path, the earlier wins.
-pub static DIALECTS: &[&dyn Dialect] = &[&v2::V2, &apixo::Apixo];
+pub static DIALECTS: &[&dyn Dialect] = &[&v2::V2, &apixo::Apixo, &evolink::EvoLink];
 
 /// The APIs that we speak to upstreams.
-pub static PROVIDERS: &[&dyn Provider] = &[&kie::Kie, &v2::V2, &apixo::Apixo];
+pub static PROVIDERS: &[&dyn Provider] = &[&kie::Kie, &v2::V2, &apixo::Apixo, &evolink::EvoLink];
 
 /// The dialect of that name.
 pub fn dialect(name: &str) -> Option<&'static dyn Dialect> {
