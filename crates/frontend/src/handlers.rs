@@ -52,7 +52,9 @@ impl Handlers {
         let context = RequestContext::of(&request).clone();
         let matched = context.matched();
         let (endpoint, params) = match &matched.target {
-            Target::Asset(file) => return asset::answer(&self.tasks, file, &request).await,
+            Target::Asset(file) => {
+                return asset::answer(&self.tasks, file, asset::without_body(&request)).await;
+            }
             Target::Endpoint { endpoint, params } => (*endpoint, params.clone()),
             Target::Unknown | Target::WrongMethod { .. } => {
                 return Err(Failure::internal("rescue refuses what has no handler"));
@@ -60,6 +62,7 @@ impl Handlers {
         };
         let dialect = matched.dialect;
         let links = Links { base_url: self.base_url.of(&request), now: now() };
+        let asked = asset::without_body(&request);
         let (call, room) = into_call(request);
         let (intent, room) = decode(Asked { dialect, endpoint, params, call, room }).await?;
         let reply = match intent {
@@ -70,6 +73,10 @@ impl Handlers {
             Intent::Get { id, scope } => {
                 let task = self.tasks.get(client(&context)?, &id, scope).await?;
                 dialect.encode_task(endpoint, &task, &links)
+            }
+            Intent::Content { id, index } => {
+                let task = self.tasks.get(client(&context)?, &id, None).await?;
+                return asset::content(&self.tasks, &task, index, asked).await;
             }
             Intent::Models => dialect.encode_models(&self.tasks.models()),
         };

@@ -73,7 +73,7 @@ pub struct Endpoint {
 pub enum Action {
     /// Makes a task.
     Create,
-    /// Reads a task.
+    /// Reads a task, or the bytes of its result.
     Get,
     /// Lists the models.
     Models,
@@ -112,6 +112,13 @@ pub enum Intent {
         id: TaskId,
         /// The scope in the path, for APIs that have one there.
         scope: Option<Scope>,
+    },
+    /// The bytes of a finished task's result.
+    Content {
+        /// The task.
+        id: TaskId,
+        /// Which of its results, from 0.
+        index: usize,
     },
     /// The list of models.
     Models,

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use domain::{AssetId, Failure, FailureKind, extension_of};
+use domain::{AssetId, Failure, FailureKind, OutputMedia, Task, TaskState, extension_of};
 use http::{HeaderValue, Request, StatusCode, header};
 use tasks::{AssetFile, TaskService};
 use tower_http::services::ServeFile;
@@ -13,12 +13,8 @@ use crate::layers::whole_body::WholeBody;
 /// Bytes under one name never change. Only the client itself may keep them: the name is a secret.
 const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("private, max-age=31536000, immutable");
 
-/// Answers GET and HEAD, whole or in part, and conditional requests.
-pub(super) async fn answer(
-    tasks: &TaskService,
-    file: &str,
-    request: &Request<WholeBody>,
-) -> Result<Answer, Failure> {
+/// Answers GET and HEAD of a file's own path, whole or in part, and conditional requests.
+pub(super) async fn answer(tasks: &TaskService, file: &str, asked: Request<()>) -> Result<Answer, Failure> {
     let absent = || Failure::new(FailureKind::NotFound, "no such file");
     let (id, extension) = file.rsplit_once('.').ok_or_else(absent)?;
     let asset = tasks.open_asset(&AssetId::new(id)).await?;
@@ -26,7 +22,34 @@ pub(super) async fn answer(
     if extension != extension_of(&asset.media_type) {
         return Err(absent());
     }
-    let opened = ServeFile::new(&asset.path).try_call(without_body(request)).await;
+    serve(asset, asked).await
+}
+
+/// The same for the result of a task at a path of a dialect's own.
+pub(super) async fn content(
+    tasks: &TaskService,
+    task: &Task,
+    index: usize,
+    asked: Request<()>,
+) -> Result<Answer, Failure> {
+    let absent = |text: &str| Failure::new(FailureKind::NotFound, text);
+    let TaskState::Succeeded { outputs, .. } = &task.state else {
+        return Err(absent("the task has no result yet"));
+    };
+    match &outputs.get(index).ok_or_else(|| absent("the task has no such result"))?.media {
+        OutputMedia::Stored { asset, .. } => serve(tasks.open_asset(asset).await?, asked).await,
+        OutputMedia::Remote { url } => {
+            let url = HeaderValue::from_str(url).map_err(|_| absent("the result cannot be reached"))?;
+            let mut answer = Answer::new(ReplyBody::default());
+            *answer.status_mut() = StatusCode::FOUND;
+            answer.headers_mut().insert(header::LOCATION, url);
+            Ok(answer)
+        }
+    }
+}
+
+async fn serve(asset: AssetFile, asked: Request<()>) -> Result<Answer, Failure> {
+    let opened = ServeFile::new(&asset.path).try_call(asked).await;
     let mut answer = opened.map_err(|error| cannot_read(&asset, &error))?.map(ReplyBody::streamed);
     let is_content = matches!(answer.status(), StatusCode::OK | StatusCode::PARTIAL_CONTENT);
     let headers = answer.headers_mut();
@@ -50,7 +73,8 @@ fn cannot_read(asset: &AssetFile, error: &io::Error) -> Failure {
     }
 }
 
-fn without_body(request: &Request<WholeBody>) -> Request<()> {
+/// What the reader of a file looks at.
+pub(super) fn without_body(request: &Request<WholeBody>) -> Request<()> {
     let mut bare = Request::new(());
     bare.method_mut().clone_from(request.method());
     bare.headers_mut().clone_from(request.headers());
