@@ -1,5 +1,7 @@
 //! The APIs that the sandbox speaks: one file and one registry line for each. Pure: bytes in, bytes out.
 
+mod apixo;
+mod evolink;
 mod fal;
 mod kie;
 mod v2;
@@ -10,7 +12,7 @@ use serde_json::Value;
 use crate::task::{Kind, Order, Progress, Task};
 
 /// All of them. Where two claim a path, the earlier wins.
-pub(crate) static APIS: &[&dyn Api] = &[&kie::Kie, &v2::V2, &fal::Fal];
+pub(crate) static APIS: &[&dyn Api] = &[&kie::Kie, &v2::V2, &apixo::Apixo, &evolink::EvoLink, &fal::Fal];
 
 /// An API as a provider serves it.
 pub(crate) trait Api: Send + Sync {

@@ -1,7 +1,11 @@
 //! Stories over real sockets: what a gateway, or a test of one, sees of the sandbox.
 
 #[cfg(test)]
+mod apixo;
+#[cfg(test)]
 mod client;
+#[cfg(test)]
+mod evolink;
 #[cfg(test)]
 mod fal;
 #[cfg(test)]
