@@ -2,6 +2,7 @@
 
 mod apixo;
 mod evolink;
+mod evolink;
 mod fal;
 mod kie;
 mod v2;
@@ -12,7 +13,7 @@ use serde_json::Value;
 use crate::task::{Kind, Order, Progress, Task};
 
 /// All of them. Where two claim a path, the earlier wins.
-pub(crate) static APIS: &[&dyn Api] = &[&kie::Kie, &v2::V2, &apixo::Apixo, &evolink::EvoLink, &fal::Fal];
+pub(crate) static APIS: &[&dyn Api] = &[&kie::Kie, &v2::V2, &apixo::Apixo, &evolink::EvoLink, &evolink::EvoLink, &fal::Fal];
 
 /// An API as a provider serves it.
 pub(crate) trait Api: Send + Sync {

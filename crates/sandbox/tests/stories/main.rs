@@ -7,6 +7,8 @@ mod client;
 #[cfg(test)]
 mod evolink;
 #[cfg(test)]
+mod evolink;
+#[cfg(test)]
 mod fal;
 #[cfg(test)]
 mod faults;
