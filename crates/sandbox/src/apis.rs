@@ -2,9 +2,9 @@
 
 mod apixo;
 mod evolink;
-mod evolink;
 mod fal;
 mod kie;
+mod replicate;
 mod v2;
 
 use http::{HeaderMap, Method, StatusCode, header};
@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::task::{Kind, Order, Progress, Task};
 
 /// All of them. Where two claim a path, the earlier wins.
-pub(crate) static APIS: &[&dyn Api] = &[&kie::Kie, &v2::V2, &apixo::Apixo, &evolink::EvoLink, &evolink::EvoLink, &fal::Fal];
+pub(crate) static APIS: &[&dyn Api] = &[&kie::Kie, &v2::V2, &apixo::Apixo, &evolink::EvoLink, &fal::Fal, &replicate::Replicate];
 
 /// An API as a provider serves it.
 pub(crate) trait Api: Send + Sync {

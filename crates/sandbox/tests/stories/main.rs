@@ -7,8 +7,6 @@ mod client;
 #[cfg(test)]
 mod evolink;
 #[cfg(test)]
-mod evolink;
-#[cfg(test)]
 mod fal;
 #[cfg(test)]
 mod faults;
@@ -16,6 +14,8 @@ mod faults;
 mod kie;
 #[cfg(test)]
 mod media;
+#[cfg(test)]
+mod replicate;
 #[cfg(test)]
 mod restart;
 #[cfg(test)]
