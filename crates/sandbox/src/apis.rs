@@ -13,7 +13,8 @@ use serde_json::Value;
 use crate::task::{Kind, Order, Progress, Task};
 
 /// All of them. Where two claim a path, the earlier wins.
-pub(crate) static APIS: &[&dyn Api] = &[&kie::Kie, &v2::V2, &apixo::Apixo, &evolink::EvoLink, &fal::Fal, &replicate::Replicate];
+pub(crate) static APIS: &[&dyn Api] =
+    &[&kie::Kie, &v2::V2, &apixo::Apixo, &evolink::EvoLink, &fal::Fal, &replicate::Replicate];
 
 /// An API as a provider serves it.
 pub(crate) trait Api: Send + Sync {

@@ -2,7 +2,9 @@
 
 pub mod apixo;
 pub mod evolink;
+pub mod fal;
 pub mod kie;
+pub mod replicate;
 pub mod v2;
 
 use serde::Deserialize;
@@ -10,10 +12,11 @@ use serde::Deserialize;
 use crate::{Dialect, Provider, ServedModel};
 
 /// The APIs that clients may speak. Where two claim a path, the earlier wins.
-pub static DIALECTS: &[&dyn Dialect] = &[&v2::V2, &apixo::Apixo, &evolink::EvoLink];
+pub static DIALECTS: &[&dyn Dialect] = &[&v2::V2, &apixo::Apixo, &evolink::EvoLink, &replicate::Replicate];
 
 /// The APIs that we speak to upstreams.
-pub static PROVIDERS: &[&dyn Provider] = &[&kie::Kie, &v2::V2, &apixo::Apixo, &evolink::EvoLink];
+pub static PROVIDERS: &[&dyn Provider] =
+    &[&kie::Kie, &v2::V2, &apixo::Apixo, &evolink::EvoLink, &replicate::Replicate];
 
 /// The dialect of that name.
 pub fn dialect(name: &str) -> Option<&'static dyn Dialect> {

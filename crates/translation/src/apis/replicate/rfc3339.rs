@@ -1,0 +1,71 @@
+//! Moments as RFC 3339 writes them, in UTC and to the millisecond: `2026-11-21T15:58:10.123Z`.
+
+use domain::Timestamp;
+
+const DAY_MS: i64 = 86_400_000;
+/// Days in 400 years, after which the calendar repeats.
+const ERA_DAYS: i64 = 146_097;
+/// Days from the first of March of the year 0 to the Unix epoch.
+const EPOCH_DAYS: i64 = 719_468;
+
+/// The text of a moment.
+pub(super) fn text(at: Timestamp) -> String {
+    let (days, ms) = (at.as_millis().div_euclid(DAY_MS), at.as_millis().rem_euclid(DAY_MS));
+    let (year, month, day) = date(days);
+    let (hours, minutes, seconds) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{seconds:02}.{:03}Z", ms % 1000)
+}
+
+/// Year, month and day of a day counted from the Unix epoch. Years are counted from March on, so that the leap day is
+/// the last of its year.
+fn date(days: i64) -> (i64, i64, i64) {
+    let days = days + EPOCH_DAYS;
+    let (era, day) = (days.div_euclid(ERA_DAYS), days.rem_euclid(ERA_DAYS));
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    // From March on, the months' lengths repeat every five months, which have 153 days.
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (month, carried) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    (era * 400 + year + carried, month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_written_in_utc() {
+        for (ms, expected) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (-1, "1969-12-31T23:59:59.999Z"),
+            (951_782_400_000, "2000-02-29T00:00:00.000Z"),
+            (951_868_800_000, "2000-03-01T00:00:00.000Z"),
+            (1_716_192_124_042, "2024-05-20T08:02:04.042Z"),
+            (4_107_542_399_999, "2100-02-28T23:59:59.999Z"),
+            (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
+        ] {
+            assert_eq!(text(Timestamp::from_millis(ms)), expected);
+        }
+    }
+
+    #[test]
+    fn every_day_of_400_years_follows_the_one_before() {
+        let mut before = date(0);
+        for days in 1..=ERA_DAYS {
+            let after = date(days);
+            let same_month = (before.0, before.1, before.2 + 1);
+            let next_month = (before.0 + before.1 / 12, before.1 % 12 + 1, 1);
+            assert!(after == same_month && after.2 <= 31 || after == next_month, "{before:?} {after:?}");
+            before = after;
+        }
+        assert_eq!(before, (2370, 1, 1));
+    }
+
+    #[test]
+    fn no_moment_is_too_far() {
+        for ms in [i64::MIN, i64::MAX] {
+            assert!(text(Timestamp::from_millis(ms)).ends_with('Z'));
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! The API's JSON as it is on the wire, for both faces.
+
+use domain::{GenerationRequest, Role};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{lenient, web};
+
+/// The registry name of the API, and of its vendor fields.
+pub(super) const NAME: &str = "replicate";
+/// The field of the body, and of the vendor fields, that holds what the model gets.
+pub(super) const INPUT: &str = "input";
+/// `version` of a prediction by an official model.
+pub(super) const VERSION: &str = "hidden";
+
+/// The body that makes a prediction, as we send it. Not sent: `webhook`, `webhook_events_filter` (we poll).
+#[derive(Debug, Serialize)]
+pub(super) struct NewPrediction<'a> {
+    /// The version of the model, where the path does not say the model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) version: Option<&'a str>,
+    pub(super) input: Input<'a>,
+}
+
+/// `input` of a prediction: what the Veo models call it.
+#[derive(Debug, Serialize)]
+pub(super) struct Input<'a> {
+    pub(super) prompt: &'a str,
+    /// The first frame.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) image: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) last_frame: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) reference_images: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) aspect_ratio: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) resolution: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) size: Option<&'a str>,
+    /// Seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) duration: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) seed: Option<u64>,
+    /// `negative_prompt`, `generate_audio` and all that has no meaning outside this API; no name stands above.
+    #[serde(flatten)]
+    pub(super) vendor: Option<&'a Map<String, Value>>,
+}
+
+impl<'a> Input<'a> {
+    /// What this API can say of `request`, on a gateway that is reached at `base_url`.
+    pub(super) fn of(request: &'a GenerationRequest, base_url: &str) -> Self {
+        let mut first = web::input_urls(request, Role::FirstFrame, base_url);
+        let mut last = web::input_urls(request, Role::LastFrame, base_url);
+        let output = &request.output;
+        let vendor = request.vendor.as_ref().filter(|vendor| vendor.api == NAME);
+        Self {
+            prompt: &request.prompt,
+            image: first.pop(),
+            last_frame: last.pop(),
+            reference_images: web::input_urls(request, Role::Reference, base_url),
+            aspect_ratio: output.aspect_ratio.as_deref(),
+            resolution: output.resolution.as_deref(),
+            size: output.size.as_deref(),
+            duration: output.duration_s,
+            seed: output.seed,
+            vendor: vendor.and_then(|vendor| vendor.fields.get(INPUT)?.as_object()),
+        }
+    }
+}
+
+/// The words of `status`.
+pub(super) mod status {
+    pub(in super::super) const STARTING: &str = "starting";
+    pub(in super::super) const PROCESSING: &str = "processing";
+    pub(in super::super) const SUCCEEDED: &str = "succeeded";
+    pub(in super::super) const FAILED: &str = "failed";
+    pub(in super::super) const CANCELED: &str = "canceled";
+}
+
+/// A prediction: the reply to a submission and to a poll.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Prediction {
+    #[serde(deserialize_with = "lenient::text")]
+    pub(super) id: String,
+    /// `owner/name`.
+    #[serde(skip_deserializing)]
+    pub(super) model: String,
+    /// Never null: the Python client insists on a text.
+    #[serde(skip_deserializing)]
+    pub(super) version: String,
+    #[serde(skip_deserializing)]
+    pub(super) input: Value,
+    /// Null before success. A URL, a list of URLs, or an object with URLs somewhere in it: the model decides.
+    pub(super) output: Value,
+    /// Text after a failure, else null.
+    pub(super) error: Value,
+    #[serde(skip_deserializing)]
+    pub(super) logs: String,
+    #[serde(skip_deserializing)]
+    pub(super) metrics: Metrics,
+    #[serde(deserialize_with = "lenient::text")]
+    pub(super) status: String,
+    #[serde(skip_deserializing)]
+    pub(super) urls: Urls,
+    /// RFC 3339; so are the next two.
+    #[serde(skip_deserializing)]
+    pub(super) created_at: String,
+    #[serde(skip_deserializing)]
+    pub(super) started_at: Option<String>,
+    #[serde(skip_deserializing)]
+    pub(super) completed_at: Option<String>,
+}
+
+/// The object in `body`, if there is one. A list is none, whatever serde would make of it.
+pub(super) fn object<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
+    let is_object = body.trim_ascii_start().starts_with(b"{");
+    is_object.then(|| serde_json::from_slice(body).ok()).flatten()
+}
+
+/// `metrics` of a prediction; empty before success.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Metrics {
+    /// Seconds from start to end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) predict_time: Option<f64>,
+    /// Seconds from creation to end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) total_time: Option<f64>,
+}
+
+/// `urls` of a prediction.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Urls {
+    pub(super) get: String,
+    pub(super) cancel: String,
+}
+
+/// An error.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct ErrorReply {
+    #[serde(deserialize_with = "lenient::text")]
+    pub(super) title: String,
+    #[serde(deserialize_with = "lenient::text")]
+    pub(super) detail: String,
+    /// The HTTP status once more.
+    #[serde(skip_deserializing)]
+    pub(super) status: u16,
+    /// Seconds; we say it in a header alone, as HTTP does.
+    #[serde(deserialize_with = "lenient::whole", skip_serializing)]
+    pub(super) retry_after: Option<i64>,
+}
+
+/// The reply to `GET /v1/models`: one page that is the last.
+#[derive(Debug, Serialize)]
+pub(super) struct ModelList<'a> {
+    pub(super) next: (),
+    pub(super) previous: (),
+    pub(super) results: Vec<ModelEntry<'a>>,
+}
+
+/// One model of the list: all that the Python client insists on.
+#[derive(Debug, Serialize)]
+pub(super) struct ModelEntry<'a> {
+    /// Of the model's page on the web; empty, since there is none.
+    pub(super) url: &'static str,
+    pub(super) owner: &'static str,
+    pub(super) name: &'a str,
+    pub(super) description: &'static str,
+    pub(super) visibility: &'static str,
+    pub(super) run_count: u64,
+}
