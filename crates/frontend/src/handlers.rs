@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use domain::{Call, Client, Draft, Failure, FailureKind, Reply, Task, Timestamp};
-use http::{Method, Request};
+use http::{HeaderMap, Method, Request};
 use tasks::TaskService;
 use tokio::sync::OwnedSemaphorePermit;
 use tower::Service;
@@ -30,6 +30,14 @@ const DECODED_INLINE_BYTES_MAX: usize = 256 * 1024;
 pub(crate) struct Handlers {
     tasks: TaskService,
     base_url: BaseUrl,
+}
+
+/// What a client wants, and what is still needed of its request.
+struct Wanted {
+    intent: Intent,
+    headers: HeaderMap,
+    /// Kept until the body is no longer needed.
+    room: Option<OwnedSemaphorePermit>,
 }
 
 /// A request to an endpoint of a dialect.
@@ -61,10 +69,12 @@ impl Handlers {
             }
         };
         let dialect = matched.dialect;
-        let links = Links { base_url: self.base_url.of(&request), now: now() };
+        let base_url = self.base_url.of(&request);
         let asked = asset::without_body(&request);
         let (call, room) = into_call(request);
-        let (intent, room) = decode(Asked { dialect, endpoint, params, call, room }).await?;
+        let Wanted { intent, headers, room } =
+            decode(Asked { dialect, endpoint, params, call, room }).await?;
+        let links = Links { base_url, now: now(), headers };
         let reply = match intent {
             Intent::Create(draft) => {
                 let task = self.create(client(&context)?.clone(), dialect.name(), *draft, room).await?;
@@ -115,11 +125,12 @@ impl Service<Request<WholeBody>> for Handlers {
     }
 }
 
-async fn decode(asked: Asked) -> Result<(Intent, Option<OwnedSemaphorePermit>), Failure> {
+async fn decode(asked: Asked) -> Result<Wanted, Failure> {
     let is_long = asked.call.body.len() > DECODED_INLINE_BYTES_MAX;
     let decode = move || {
         let Asked { dialect, endpoint, params, call, room } = asked;
-        dialect.decode(endpoint, &params, &call).map(|intent| (intent, room))
+        let intent = dialect.decode(endpoint, &params, &call)?;
+        Ok(Wanted { intent, headers: call.headers, room })
     };
     if !is_long {
         return decode();

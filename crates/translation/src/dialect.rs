@@ -131,6 +131,8 @@ pub struct Links {
     pub base_url: String,
     /// The moment of the reply.
     pub now: Timestamp,
+    /// The headers of the request: some APIs let a client choose the shape of an answer there.
+    pub headers: HeaderMap,
 }
 
 /// A model in the list of models.
