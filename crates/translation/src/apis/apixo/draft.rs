@@ -116,18 +116,13 @@ fn decode(
 }
 
 fn check_count(images: usize, generation_type: GenerationType) -> Result<(), Failure> {
-    let allowed = match generation_type {
-        GenerationType::Text => 0..=0,
-        GenerationType::Frames => 1..=FRAMES_MAX,
-        GenerationType::References => 1..=REFERENCES_MAX,
+    let (allowed, text) = match generation_type {
+        GenerationType::Text => (0..=0, "TEXT_2_VIDEO takes none"),
+        GenerationType::Frames => (1..=FRAMES_MAX, "FIRST_AND_LAST_FRAMES_2_VIDEO takes 1 to 2"),
+        GenerationType::References => (1..=REFERENCES_MAX, "REFERENCE_2_VIDEO takes 1 to 3"),
     };
     if allowed.contains(&images) {
         return Ok(());
     }
-    let (name, text) = match generation_type {
-        GenerationType::Text => ("TEXT_2_VIDEO", "none".to_owned()),
-        GenerationType::Frames => ("FIRST_AND_LAST_FRAMES_2_VIDEO", format!("1 to {FRAMES_MAX}")),
-        GenerationType::References => ("REFERENCE_2_VIDEO", format!("1 to {REFERENCES_MAX}")),
-    };
-    Err(Failure::invalid("image_urls", format!("image_urls: {images} given, {name} takes {text}")))
+    Err(Failure::invalid("image_urls", format!("image_urls: {images} given, {text}")))
 }

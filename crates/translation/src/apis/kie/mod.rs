@@ -1,11 +1,14 @@
-//! kie.ai, the Veo part of its API: `POST /api/v1/veo/generate`, `GET /api/v1/veo/record-info`.
+//! kie.ai: its Veo API (`POST /api/v1/veo/generate`, `GET /api/v1/veo/record-info`) and its jobs for all other models
+//! (`POST /api/v1/jobs/createTask`, `GET /api/v1/jobs/recordInfo`), both ways.
 //!
 //! Its HTTP status is often 200 when its body says no: the body's own `code` counts first. Source of the rules:
-//! docs.kie.ai/veo3-api, and clients in the field where these are silent.
+//! docs.kie.ai/veo3-api, docs.kie.ai/market, and clients in the field where these are silent.
 
+mod dialect;
+mod draft;
 mod provider;
 mod wire;
 
-/// The API; a provider only.
+/// The API; a dialect and a provider.
 #[derive(Debug)]
 pub struct Kie;

@@ -1,28 +1,30 @@
 //! kie as an upstream.
 
+use std::ops::RangeInclusive;
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use domain::{Call, GenerationRequest, MediaKind, OutputSpec, Pace, Reply, Role, Scope};
+use serde_json::{Map, Value};
 
 use super::Kie;
-use super::wire::{Envelope, Generate, GenerationType, Record, Submitted};
+use super::wire::{CALLBACK, Envelope, Generate, GenerationType, INPUT, NAME, Record, Submitted, veo};
 use crate::apis::served_models;
 use crate::refusal::{AUTH, BUSY, CLOSED, FAILED, INVALID, QUOTA, Refusal, UNSERVED, puzzling};
 use crate::{PollTarget, Progress, Provider, ServedModel, SubmitContext, SubmitOutcome, Unsupported, web};
 
 static MODELS: LazyLock<Vec<ServedModel>> = LazyLock::new(|| served_models(include_str!("models.toml")));
 
-/// The one model that takes no reference images.
-const WITHOUT_REFERENCES: &str = "veo3";
 /// Most reference images.
 const REFERENCES_MAX: usize = 3;
+/// The seeds that kie takes; others are folded into them.
+const SEEDS: RangeInclusive<u64> = 10_000..=99_999;
 /// Clip lengths in seconds.
 const DURATIONS_S: [u32; 3] = [4, 6, 8];
 
 impl Provider for Kie {
     fn name(&self) -> &'static str {
-        "kie"
+        NAME
     }
 
     fn models(&self) -> &'static [ServedModel] {
@@ -56,9 +58,10 @@ impl Provider for Kie {
             aspect_ratio: aspect_ratio(&request.output, generation_type)?,
             resolution: resolution(request)?,
             duration: request.output.duration_s.filter(|duration| DURATIONS_S.contains(duration)),
-            seeds: request.output.seed.map(|seed| 10_000 + seed % 90_000),
+            seeds: request.output.seed.map(fold_seed),
             enable_translation: request.output.enhance_prompt,
             image_urls,
+            vendor: vendor(request),
         };
         Ok(Call::post_json(
             "/api/v1/veo/generate",
@@ -166,7 +169,7 @@ fn images(
             first.extend(last);
             Ok((GenerationType::Frames, first))
         }
-        (0, 0, 1..) if context.upstream_model == WITHOUT_REFERENCES => {
+        (0, 0, 1..) if context.upstream_model == veo::QUALITY => {
             Err(unsupported("images", "kie's veo3 takes no reference images, veo3_fast and veo3_lite do"))
         }
         (0, 0, ..=REFERENCES_MAX) => Ok((GenerationType::References, references)),
@@ -175,6 +178,18 @@ fn images(
         }
         _ => Err(unsupported("images", "kie takes one first frame and one last frame, or references alone")),
     }
+}
+
+fn fold_seed(seed: u64) -> u64 {
+    if SEEDS.contains(&seed) { seed } else { SEEDS.start() + seed % 90_000 }
+}
+
+/// The fields that only this API knows, but for how the client wants to be told, and what belongs to a job.
+fn vendor(request: &GenerationRequest) -> Map<String, Value> {
+    let vendor = request.vendor.as_ref().filter(|vendor| vendor.api == NAME);
+    let mut fields = vendor.map(|vendor| vendor.fields.clone()).unwrap_or_default();
+    fields.retain(|name, _| name != CALLBACK && name != INPUT);
+    fields
 }
 
 /// kie's default is 16:9; with images it can look at these instead.

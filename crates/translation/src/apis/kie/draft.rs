@@ -1,0 +1,138 @@
+//! What a client asks for: of kie's Veo by kie's rules, of a job's model by the names of the fields.
+
+use domain::{Draft, DraftInput, Failure, OutputSpec, Role, Scope, Vendor};
+use serde_json::{Map, Value};
+
+use super::wire::{CALLBACK, GenerationType, INPUT, NAME, veo};
+use crate::fields::{Fields, within};
+use crate::{inputs, scope, web};
+
+/// The fields by which the models of jobs take images.
+const JOB_IMAGES: [&str; 6] = ["image_urls", "image_input", "input_urls", "image_url", "imageUrls", "images"];
+/// The market's names of models that have another name here.
+const ALIASES: [(&str, &str); 2] =
+    [("google/nano-banana", "nano-banana"), ("google/nano-banana-edit", "nano-banana")];
+
+/// The draft in the body of `POST /api/v1/veo/generate`.
+pub(super) fn decode_veo(body: &[u8]) -> Result<Draft, Failure> {
+    let mut fields = Fields::parse(body)?;
+    let callback = decode_callback(&mut fields)?;
+    let mut images = inputs::images(&mut fields, &["imageUrls", "image_urls"], None)?;
+    let generation_type = fields.word("generationType", &GenerationType::NAMES)?;
+    let generation_type = match generation_type.and_then(GenerationType::parse) {
+        Some(generation_type) => generation_type,
+        None => match images.len() {
+            0 => GenerationType::Text,
+            1 | 2 => GenerationType::Frames,
+            _ => GenerationType::References,
+        },
+    };
+    check_count(images.len(), generation_type)?;
+    if generation_type == GenerationType::References {
+        images.iter_mut().for_each(|image| image.role = Some(Role::Reference));
+    }
+    let model = fields.text("model")?.unwrap_or_else(|| veo::QUALITY.to_owned());
+    let model = public_name(&model, generation_type)?.to_owned();
+    Ok(Draft {
+        scope: Scope::Videos,
+        model: Some(model),
+        prompt: fields.prose("prompt")?.unwrap_or_default(),
+        inputs: images,
+        output: OutputSpec {
+            aspect_ratio: decode_ratio(&mut fields, &["aspectRatio", "aspect_ratio"])?,
+            resolution: fields.text("resolution")?.map(|text| text.to_ascii_lowercase()),
+            duration_s: fields.seconds("duration")?,
+            seed: fields.whole("seeds")?,
+            enhance_prompt: fields.switch("enableTranslation")?,
+            ..OutputSpec::default()
+        },
+        vendor: vendor(fields.rest()?, callback),
+    })
+}
+
+/// The draft in the body of `POST /api/v1/jobs/createTask`.
+pub(super) fn decode_job(body: &[u8]) -> Result<Draft, Failure> {
+    let mut fields = Fields::parse(body)?;
+    let callback = decode_callback(&mut fields)?;
+    let model = fields.text("model")?.ok_or_else(|| Failure::invalid("model", "model: required"))?;
+    let model = ALIASES.iter().find(|(name, _)| *name == model).map_or(&*model, |(_, public)| public);
+    let input = fields.object(INPUT)?;
+    let input = input.ok_or_else(|| Failure::invalid(INPUT, format!("{INPUT}: required, an object")))?;
+    let mut draft = decode_input(model, input).map_err(|failure| within(INPUT, failure))?;
+    let mut rest = fields.rest()?;
+    if let Some(inner) = draft.vendor.take() {
+        rest.insert(INPUT.to_owned(), inner.fields.into());
+    }
+    draft.vendor = vendor(rest, callback);
+    Ok(draft)
+}
+
+fn decode_input(model: &str, mut fields: Fields<'_>) -> Result<Draft, Failure> {
+    let mut images = inputs::images(&mut fields, &JOB_IMAGES, None)?;
+    images.iter_mut().for_each(|image: &mut DraftInput| image.field = format!("{INPUT}.{}", image.field));
+    let seed = fields.whole("seed")?;
+    Ok(Draft {
+        scope: scope::of_model(model),
+        model: Some(model.to_owned()),
+        prompt: fields.prose("prompt")?.unwrap_or_default(),
+        inputs: images,
+        output: OutputSpec {
+            aspect_ratio: decode_ratio(&mut fields, &["aspect_ratio", "image_size"])?,
+            resolution: fields.text("resolution")?.map(|text| text.to_ascii_lowercase()),
+            duration_s: fields.seconds("duration")?,
+            seed: fields.whole("seeds")?.or(seed),
+            ..OutputSpec::default()
+        },
+        vendor: vendor(fields.rest()?, None),
+    })
+}
+
+/// The public model that a model of kie's Veo is; any other name is a public one itself.
+fn public_name(model: &str, generation_type: GenerationType) -> Result<&str, Failure> {
+    match (model, generation_type) {
+        (veo::QUALITY, GenerationType::References) => {
+            Err(Failure::invalid("model", "model: REFERENCE_2_VIDEO takes veo3_fast and veo3_lite"))
+        }
+        (veo::FAST | veo::LITE, GenerationType::References) => Ok("veo3.1-components"),
+        (veo::QUALITY, _) => Ok("veo3.1"),
+        (veo::FAST, _) => Ok("veo3.1-fast"),
+        (veo::LITE, _) => Ok("veo3.1-lite"),
+        (public, _) => Ok(public),
+    }
+}
+
+/// The first of `names` that is there. What looks at the images is what an absent ratio means, too.
+fn decode_ratio(fields: &mut Fields<'_>, names: &[&str]) -> Result<Option<String>, Failure> {
+    let mut found = None;
+    for name in names {
+        let ratio = fields.text(name)?;
+        found = found.or(ratio);
+    }
+    Ok(found.filter(|ratio| !ratio.eq_ignore_ascii_case("auto")))
+}
+
+fn decode_callback(fields: &mut Fields<'_>) -> Result<Option<String>, Failure> {
+    match fields.text(CALLBACK)? {
+        Some(url) if !web::is_web_url(&url) => {
+            Err(Failure::invalid(CALLBACK, format!("{CALLBACK}: not a whole http(s) URL")))
+        }
+        url => Ok(url),
+    }
+}
+
+fn vendor(mut fields: Map<String, Value>, callback: Option<String>) -> Option<Vendor> {
+    fields.extend(callback.map(|url| (CALLBACK.to_owned(), url.into())));
+    (!fields.is_empty()).then(|| Vendor { api: NAME.to_owned(), fields })
+}
+
+fn check_count(images: usize, generation_type: GenerationType) -> Result<(), Failure> {
+    let (allowed, text) = match generation_type {
+        GenerationType::Text => (0..=0, "TEXT_2_VIDEO takes none"),
+        GenerationType::Frames => (1..=2, "FIRST_AND_LAST_FRAMES_2_VIDEO takes 1 to 2"),
+        GenerationType::References => (1..=3, "REFERENCE_2_VIDEO takes 1 to 3"),
+    };
+    if allowed.contains(&images) {
+        return Ok(());
+    }
+    Err(Failure::invalid("imageUrls", format!("imageUrls: {images} given, {text}")))
+}
