@@ -12,7 +12,8 @@ use serde::Deserialize;
 use crate::{Dialect, Provider, ServedModel};
 
 /// The APIs that clients may speak. Where two claim a path, the earlier wins.
-pub static DIALECTS: &[&dyn Dialect] = &[&v2::V2, &apixo::Apixo, &evolink::EvoLink, &fal::Fal, &kie::Kie, &replicate::Replicate];
+pub static DIALECTS: &[&dyn Dialect] =
+    &[&v2::V2, &apixo::Apixo, &evolink::EvoLink, &fal::Fal, &kie::Kie, &replicate::Replicate];
 
 /// The APIs that we speak to upstreams.
 pub static PROVIDERS: &[&dyn Provider] =
