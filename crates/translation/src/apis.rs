@@ -17,7 +17,7 @@ pub static DIALECTS: &[&dyn Dialect] =
 
 /// The APIs that we speak to upstreams.
 pub static PROVIDERS: &[&dyn Provider] =
-    &[&kie::Kie, &v2::V2, &apixo::Apixo, &evolink::EvoLink, &fal::Fal, &kie::Kie, &replicate::Replicate];
+    &[&kie::Kie, &v2::V2, &apixo::Apixo, &evolink::EvoLink, &fal::Fal, &replicate::Replicate];
 
 /// The dialect of that name.
 pub fn dialect(name: &str) -> Option<&'static dyn Dialect> {
