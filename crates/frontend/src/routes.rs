@@ -3,7 +3,7 @@
 use std::fmt;
 
 use domain::{Failure, FailureKind};
-use http::{HeaderMap, HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method, Uri};
 use matchit::InsertError;
 use translation::{Dialect, Endpoint, PathParams};
 
@@ -85,15 +85,17 @@ impl Routes {
         Ok(Self { paths, fallback: dialects[0] })
     }
 
-    /// Whose `path` (percent-encoded) it is. Where several dialects claim it, the one that recognises the headers, else
-    /// the first of the registry.
-    pub(crate) fn find(&self, method: &Method, path: &str, headers: &HeaderMap) -> Matched {
+    /// Whose path it is. Where several dialects claim it, of those that do not disclaim the query the one that recognises
+    /// the headers, else the first of the registry.
+    pub(crate) fn find(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Matched {
         let unknown = Matched { dialect: self.fallback, pattern: UNKNOWN_PATH, target: Target::Unknown };
-        let Ok(found) = self.paths.at(path) else { return unknown };
+        let Ok(found) = self.paths.at(uri.path()) else { return unknown };
         let Some(params) = decode_params(&found.params) else { return unknown };
         match found.value {
             Path::Asset => self.asset(method, params),
-            Path::Endpoints(claims) => choose(claims, method, headers, params),
+            Path::Endpoints(claims) => {
+                choose(claims, method, (uri.query().unwrap_or_default(), headers), params)
+            }
         }
     }
 
@@ -146,10 +148,17 @@ impl fmt::Debug for Matched {
     }
 }
 
-fn choose(claims: &Claims, method: &Method, headers: &HeaderMap, params: PathParams) -> Matched {
+fn choose(
+    claims: &Claims,
+    method: &Method,
+    (query, headers): (&str, &HeaderMap),
+    params: PathParams,
+) -> Matched {
     let wanted = if *method == Method::HEAD { &Method::GET } else { method };
     let of_method = || claims.iter().filter(|(_, endpoint)| endpoint.method == *wanted);
-    let chosen = of_method().find(|(dialect, _)| dialect.recognises(headers)).or_else(|| of_method().next());
+    let meant = || of_method().filter(|(dialect, endpoint)| !dialect.disclaims(endpoint, query));
+    let recognised = meant().find(|(dialect, _)| dialect.recognises(headers));
+    let chosen = recognised.or_else(|| meant().next()).or_else(|| of_method().next());
     match chosen {
         Some((dialect, endpoint)) => Matched {
             dialect: *dialect,
@@ -192,7 +201,7 @@ mod tests {
     use super::*;
 
     fn find(method: &Method, path: &str) -> Matched {
-        routes().find(method, path, &HeaderMap::new())
+        routes().find(method, &path.parse().unwrap_or_default(), &HeaderMap::new())
     }
 
     fn routes() -> Routes {
@@ -214,10 +223,10 @@ mod tests {
         for dialect in translation::DIALECTS {
             for endpoint in dialect.endpoints() {
                 let path = endpoint.path.replace(['{', '}'], "");
-                let found = routes.find(&endpoint.method, &path, &HeaderMap::new());
+                let found = routes.find(&endpoint.method, &path.parse().unwrap(), &HeaderMap::new());
                 assert!(found.refusal().is_none(), "{} {path}", endpoint.method);
                 let own = format!("/{}{path}", dialect.name());
-                let found = routes.find(&endpoint.method, &own, &HeaderMap::new());
+                let found = routes.find(&endpoint.method, &own.parse().unwrap(), &HeaderMap::new());
                 assert_eq!(found.dialect.name(), dialect.name(), "{} {own}", endpoint.method);
             }
         }
@@ -258,5 +267,14 @@ mod tests {
         assert!(find(&Method::HEAD, "/v2/videos/generations/x").refusal().is_none());
         assert!(find(&Method::HEAD, "/assets/x.png").refusal().is_none());
         assert!(find(&Method::HEAD, "/v2/videos/generations").refusal().is_some());
+    }
+
+    #[test]
+    fn a_query_can_say_whose_a_shared_path_is() {
+        let path = "/v1/images/generations";
+        let name =
+            |uri: &str| routes().find(&Method::POST, &uri.parse().unwrap(), &HeaderMap::new()).dialect.name();
+        assert_eq!(name(&format!("{path}?async=true")), translation::DIALECTS[0].name());
+        assert_ne!(name(path), translation::DIALECTS[0].name());
     }
 }

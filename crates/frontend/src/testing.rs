@@ -27,7 +27,7 @@ pub(crate) fn matched(method: &str, path: &str) -> Request<Full<Bytes>> {
     let request = named(method, path);
     RequestContext::of(&request).set_matched(routes().find(
         request.method(),
-        request.uri().path(),
+        request.uri(),
         request.headers(),
     ));
     request

@@ -39,6 +39,13 @@ pub trait Dialect: Send + Sync {
         false
     }
 
+    /// Whether the query shows that a request to `endpoint` is not meant for this API, where another one claims the
+    /// same path.
+    fn disclaims(&self, endpoint: &Endpoint, query: &str) -> bool {
+        let _no_query_is_foreign = (endpoint, query);
+        false
+    }
+
     /// The headers that tell a client where it stands with its rate limit. The names are those that OpenAI's API
     /// made common; an API with names of its own overrides this.
     fn rate_limit_headers(&self, status: &LimitStatus) -> Vec<(HeaderName, HeaderValue)> {

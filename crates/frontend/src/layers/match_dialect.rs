@@ -55,7 +55,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let context = RequestContext::of(&request).clone();
-        context.set_matched(self.routes.find(request.method(), request.uri().path(), request.headers()));
+        context.set_matched(self.routes.find(request.method(), request.uri(), request.headers()));
         let is_head = request.method() == Method::HEAD;
         let answering = self.inner.call(request);
         Box::pin(async move {

@@ -6,10 +6,10 @@ use domain::{
 use http::{Method, StatusCode};
 
 use super::V2;
-use super::wire::{Created, Data, ErrorDetail, ErrorReply, NAME, TaskReply, status};
+use super::wire::{Created, Data, ErrorDetail, ErrorReply, ImageTaskReply, NAME, TaskReply, status};
 use crate::fields::Fields;
 use crate::progress::percent;
-use crate::{Action, Dialect, Endpoint, Intent, Links, ModelListing, PathParams, answer, inputs};
+use crate::{Action, Dialect, Endpoint, Intent, Links, ModelListing, PathParams, answer, inputs, web};
 
 /// The value of `platform`: the one who answers, not the one behind it, which may change with every attempt.
 const PLATFORM: &str = "filmgate";
@@ -17,7 +17,12 @@ const PLATFORM: &str = "filmgate";
 /// The fields that bring images; where two of them bring the same one, it counts once.
 const IMAGE_FIELDS: [&str; 4] = ["images", "image", "image_url", "img_url"];
 
-static ENDPOINTS: [Endpoint; 3] = [
+/// Where clients of the family ask for pictures with `?async=true`; without it the path means a synchronous API.
+const ASYNC_IMAGES: &str = "/v1/images/generations";
+/// Where they read such tasks, and others' too: `data` is an object in every state.
+const IMAGE_TASK: &str = "/v1/images/tasks/{task_id}";
+
+static ENDPOINTS: [Endpoint; 5] = [
     Endpoint { method: Method::POST, path: "/v2/{scope}/generations", action: Action::Create, public: false },
     Endpoint {
         method: Method::GET,
@@ -25,6 +30,8 @@ static ENDPOINTS: [Endpoint; 3] = [
         action: Action::Get,
         public: false,
     },
+    Endpoint { method: Method::POST, path: ASYNC_IMAGES, action: Action::Create, public: false },
+    Endpoint { method: Method::GET, path: IMAGE_TASK, action: Action::Get, public: false },
     // Clients probe it without a key to see whether the host lives.
     Endpoint { method: Method::GET, path: "/v1/models", action: Action::Models, public: true },
 ];
@@ -40,9 +47,12 @@ impl Dialect for V2 {
 
     fn decode(&self, endpoint: &Endpoint, params: &PathParams, call: &Call) -> Result<Intent, Failure> {
         match endpoint.action {
-            Action::Create => Ok(Intent::Create(Box::new(decode_draft(scope(params)?, &call.body)?))),
+            Action::Create => {
+                Ok(Intent::Create(Box::new(decode_draft(scope(endpoint, params)?, &call.body)?)))
+            }
             Action::Get => {
-                Ok(Intent::Get { id: TaskId::new(params.get("task_id")), scope: Some(scope(params)?) })
+                let id = TaskId::new(params.get("task_id"));
+                Ok(Intent::Get { id, scope: Some(scope(endpoint, params)?) })
             }
             Action::Models => Ok(Intent::Models),
         }
@@ -52,33 +62,21 @@ impl Dialect for V2 {
         answer::json(StatusCode::OK, &Created { task_id: task.id.as_str().to_owned(), id: String::new() })
     }
 
-    fn encode_task(&self, _endpoint: &Endpoint, task: &Task, links: &Links) -> Reply {
-        let (status, fail_reason, outputs) = standing(&task.state);
-        let seconds = |at: Option<domain::Timestamp>| at.map_or(0, domain::Timestamp::as_secs);
-        let body = TaskReply {
-            task_id: task.id.as_str().to_owned(),
-            platform: PLATFORM.to_owned(),
-            action: format!("{PLATFORM}-{}", task.request.scope.as_str()),
-            status: status.to_owned(),
-            fail_reason: fail_reason.to_owned(),
-            message: fail_reason.to_owned(),
-            submit_time: task.created_at.as_secs(),
-            start_time: seconds(task.started_at()),
-            finish_time: seconds(task.state.ended_at()),
-            progress: format!("{}%", percent(task, links.now)),
-            data: outputs.map(|outputs| {
-                let outputs: Vec<String> = outputs.iter().map(|output| output.url(&links.base_url)).collect();
-                Data { output: outputs.first().cloned().unwrap_or_default(), outputs }
-            }),
-            search_item: String::new(),
-        };
-        answer::json(StatusCode::OK, &body)
+    fn encode_task(&self, endpoint: &Endpoint, task: &Task, links: &Links) -> Reply {
+        let reply = task_reply(task, links);
+        if endpoint.path == IMAGE_TASK {
+            return answer::json(StatusCode::OK, &ImageTaskReply::of(reply));
+        }
+        answer::json(StatusCode::OK, &reply)
     }
 
     fn encode_models(&self, models: &[ModelListing]) -> Reply {
         answer::models(models)
     }
 
+    fn disclaims(&self, endpoint: &Endpoint, query: &str) -> bool {
+        endpoint.path == ASYNC_IMAGES && !web::query_value(query, "async").eq_ignore_ascii_case("true")
+    }
     fn encode_failure(&self, failure: &Failure) -> Reply {
         let (status, code, r#type) = error_row(failure.kind);
         let body = ErrorReply {
@@ -96,7 +94,32 @@ impl Dialect for V2 {
     }
 }
 
-fn scope(params: &PathParams) -> Result<Scope, Failure> {
+fn task_reply(task: &Task, links: &Links) -> TaskReply {
+    let (status, fail_reason, outputs) = standing(&task.state);
+    let seconds = |at: Option<domain::Timestamp>| at.map_or(0, domain::Timestamp::as_secs);
+    TaskReply {
+        task_id: task.id.as_str().to_owned(),
+        platform: PLATFORM.to_owned(),
+        action: format!("{PLATFORM}-{}", task.request.scope.as_str()),
+        status: status.to_owned(),
+        fail_reason: fail_reason.to_owned(),
+        message: fail_reason.to_owned(),
+        submit_time: task.created_at.as_secs(),
+        start_time: seconds(task.started_at()),
+        finish_time: seconds(task.state.ended_at()),
+        progress: format!("{}%", percent(task, links.now)),
+        data: outputs.map(|outputs| {
+            let outputs: Vec<String> = outputs.iter().map(|output| output.url(&links.base_url)).collect();
+            Data { output: outputs.first().cloned().unwrap_or_default(), outputs }
+        }),
+        search_item: String::new(),
+    }
+}
+
+fn scope(endpoint: &Endpoint, params: &PathParams) -> Result<Scope, Failure> {
+    if matches!(endpoint.path, ASYNC_IMAGES | IMAGE_TASK) {
+        return Ok(Scope::Images);
+    }
     Scope::parse(params.get("scope")).ok_or_else(|| {
         Failure::new(FailureKind::NotFound, "no such path: the scope is images, videos or audio")
     })

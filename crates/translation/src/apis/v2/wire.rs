@@ -130,3 +130,42 @@ pub(super) struct ErrorDetail {
     #[serde(deserialize_with = "lenient::text", skip_serializing_if = "String::is_empty")]
     pub(super) param: String,
 }
+
+/// The reply to a poll of `/v1/images/tasks/{task_id}`.
+#[derive(Debug, Serialize)]
+pub(super) struct ImageTaskReply {
+    code: &'static str,
+    message: String,
+    /// Like [`TaskReply`], with its `data` as [`ImageResult`].
+    data: Map<String, Value>,
+}
+
+/// Pictures, as the synchronous API answers.
+#[derive(Debug, Serialize)]
+struct ImageResult {
+    /// Unix seconds.
+    created: i64,
+    data: Vec<ImageUrl>,
+}
+
+#[derive(Debug, Serialize)]
+struct ImageUrl {
+    url: String,
+}
+
+impl ImageTaskReply {
+    /// The same standing in the other shape.
+    pub(super) fn of(mut task: TaskReply) -> Self {
+        let result = task.data.take().map(|data| ImageResult {
+            created: task.submit_time,
+            data: data.outputs.into_iter().map(|url| ImageUrl { url }).collect(),
+        });
+        let message = std::mem::take(&mut task.message);
+        let mut data = match serde_json::to_value(task) {
+            Ok(Value::Object(members)) => members,
+            _ => Map::new(),
+        };
+        data.insert("data".to_owned(), serde_json::to_value(result).unwrap_or_default());
+        Self { code: "success", message, data }
+    }
+}
