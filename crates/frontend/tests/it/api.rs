@@ -84,6 +84,30 @@ async fn only_one_good_key_opens() {
 }
 
 #[tokio::test]
+async fn a_dialect_says_where_its_clients_have_their_key() {
+    let house = House::open().await;
+    let presented = |method, path: &str, value: &str| {
+        let mut asked = request(method, path, task_body());
+        asked.headers_mut().insert(header::AUTHORIZATION, value.parse().unwrap());
+        ask(house.address, asked)
+    };
+    for good in ["Key fg_alice", "key  fg_alice", "Bearer fg_alice"] {
+        let made = presented("POST", "/fal-ai/veo3.1", good).await;
+        assert_eq!(made.status, StatusCode::OK, "{good}: {made:?}");
+        let url = made.json()["status_url"].as_str().unwrap().to_owned();
+        let path = url.split_once("/fal-ai/").map(|(_, rest)| format!("/fal-ai/{rest}?logs=0")).unwrap();
+        assert_eq!(presented("GET", &path, good).await.status, StatusCode::ACCEPTED, "{path}");
+    }
+    for bad in ["Key wrong", "Key", "Basic fg_alice"] {
+        let said = presented("POST", "/fal-ai/veo3.1", bad).await;
+        assert_eq!(said.status, StatusCode::UNAUTHORIZED, "{bad}");
+        assert_eq!(said.header("www-authenticate"), "Key");
+        assert!(said.json()["detail"].is_string(), "the dialect's shape: {said:?}");
+    }
+    assert_refused(&presented("POST", CREATE, "Key fg_alice").await, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
 async fn what_is_public_needs_no_key() {
     let house = House::open().await;
     let mut asked = request("GET", "/v1/models", "");
