@@ -245,3 +245,32 @@ fn error_row(failure: &Failure) -> (StatusCode, &'static str) {
         K::Expired => (StatusCode::GATEWAY_TIMEOUT, "Prediction timed out"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(name: header::HeaderName, value: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(name, header::HeaderValue::from_static(value))])
+    }
+
+    #[test]
+    fn its_clients_are_known_by_their_name() {
+        for (agent, known) in [
+            ("replicate-python/1.0.7", true),
+            ("replicate-javascript/1.4.0", true),
+            ("curl/8.5.0", false),
+            ("not-replicate-python", false),
+        ] {
+            assert_eq!(Replicate.recognises(&headers(header::USER_AGENT, agent)), known, "{agent}");
+        }
+        assert!(!Replicate.recognises(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn a_key_stands_behind_either_scheme() {
+        for (value, key) in [("Bearer k", Some("k")), ("Token k", Some("k")), ("Key k", None)] {
+            assert_eq!(Replicate.key_in(&headers(header::AUTHORIZATION, value)), key, "{value}");
+        }
+    }
+}
