@@ -70,6 +70,9 @@ pub(crate) struct KeyEntry {
     /// Tasks at one time. Default: that of limits.
     #[schemars(range(min = 1), extend("examples" = [20]))]
     pub(crate) concurrent_tasks: Option<u32>,
+    /// The API that its requests are taken for where several claim the same path. Default: what the request shows.
+    #[schemars(extend("examples" = ["v2"]))]
+    pub(crate) dialect: Option<String>,
 }
 
 /// A public model. An empty list means that its values are not restricted.

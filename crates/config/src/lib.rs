@@ -39,6 +39,8 @@ pub const FILE_BYTES_MAX: u64 = 1024 * 1024;
 pub struct Known<'a> {
     /// The registry names of the providers.
     pub providers: &'a [&'a str],
+    /// The registry names of the dialects.
+    pub dialects: &'a [&'a str],
     /// The public names of the built-in models.
     pub models: &'a [&'a str],
 }

@@ -24,7 +24,7 @@ pub(crate) fn resolve(
     models::check_defaults(&file.default_models, &models, known, findings);
     let accounts = accounts::resolve(&file.accounts, known, environment, findings);
     let routes = routes::resolve(&file, known, findings);
-    let keys = keys::resolve(&file, environment, findings);
+    let keys = keys::resolve(&file, known, environment, findings);
     Config {
         server: file.server,
         data_dir: file.data_dir,

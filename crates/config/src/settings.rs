@@ -46,6 +46,8 @@ pub struct ClientKey {
     pub requests_per_minute: u32,
     /// Tasks at one time, at least 1.
     pub concurrent_tasks: u32,
+    /// The API that its requests are taken for where several claim the same path; it is known.
+    pub dialect: Option<String>,
 }
 
 /// The accounts of one model, in the order in which they are tried; at least one.

@@ -11,6 +11,8 @@ pub struct Client {
     pub owner: OwnerId,
     /// What it may use.
     pub limits: ClientLimits,
+    /// The API that it speaks where several claim the same path; the request itself shows it otherwise.
+    pub dialect: Option<String>,
 }
 
 /// The two limits of one client key.

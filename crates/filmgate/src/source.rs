@@ -26,7 +26,8 @@ pub(crate) fn load(path: &Path) -> Result<Config, config::Problems> {
     let catalogue = Catalogue::builtin();
     let models: Vec<&str> = catalogue.iter().map(|model| model.name.as_str()).collect();
     let providers: Vec<&str> = translation::PROVIDERS.iter().map(|provider| provider.name()).collect();
-    config::load(path, &Known { providers: &providers, models: &models })
+    let dialects: Vec<&str> = translation::DIALECTS.iter().map(|dialect| dialect.name()).collect();
+    config::load(path, &Known { providers: &providers, dialects: &dialects, models: &models })
 }
 
 /// The configuration of a server: the file's, changed by the command line.

@@ -207,6 +207,7 @@ fn keyring(config: &Config, store: Arc<dyn TaskStore>) -> Keyring {
         name: ENVIRONMENT_KEY.to_owned(),
         secret,
         limits: defaults,
+        dialect: None,
     });
     let from_config = config.keys.iter().map(|key| DeclaredKey {
         name: key.name.clone(),
@@ -215,6 +216,7 @@ fn keyring(config: &Config, store: Arc<dyn TaskStore>) -> Keyring {
             requests_per_minute: key.requests_per_minute,
             concurrent_tasks: key.concurrent_tasks,
         },
+        dialect: key.dialect.clone(),
     });
     Keyring::new(store, from_environment.into_iter().chain(from_config), defaults)
 }

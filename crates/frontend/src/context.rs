@@ -16,6 +16,7 @@ pub(crate) struct RequestContext(Arc<Facts>);
 struct Facts {
     request_id: HeaderValue,
     matched: OnceLock<Matched>,
+    preferred: OnceLock<Matched>,
     countdown: OnceLock<Countdown>,
     client: OnceLock<Client>,
     limit: OnceLock<LimitStatus>,
@@ -27,6 +28,7 @@ impl RequestContext {
         Self(Arc::new(Facts {
             request_id,
             matched: OnceLock::new(),
+            preferred: OnceLock::new(),
             countdown: OnceLock::new(),
             client: OnceLock::new(),
             limit: OnceLock::new(),
@@ -43,14 +45,14 @@ impl RequestContext {
         self.0.request_id.to_str().unwrap_or_default()
     }
 
-    /// Whose path it is (`match_dialect`).
+    /// Whose path it is (`match_dialect`, and `authenticate` where the client's key says more).
     pub(crate) fn matched(&self) -> &Matched {
-        self.0.matched.get().expect("match_dialect is outside of all layers that ask for its result")
+        self.matched_so_far().expect("match_dialect is outside of all layers that ask for its result")
     }
 
     /// The same for layers outside of `match_dialect`.
     pub(crate) fn matched_so_far(&self) -> Option<&Matched> {
-        self.0.matched.get()
+        self.0.preferred.get().or_else(|| self.0.matched.get())
     }
 
     /// Time that is left (`deadline`).
@@ -70,6 +72,13 @@ impl RequestContext {
 
     pub(crate) fn set_matched(&self, matched: Matched) {
         set_once(&self.0.matched, matched);
+    }
+
+    /// From now on the path is that of `dialect`, if it claims the path too.
+    pub(crate) fn prefer(&self, dialect: &str) {
+        if let Some(matched) = self.matched().as_claimed_by(dialect) {
+            set_once(&self.0.preferred, matched);
+        }
     }
 
     pub(crate) fn set_countdown(&self, countdown: Countdown) {

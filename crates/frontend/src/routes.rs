@@ -37,6 +37,8 @@ pub(crate) struct Matched {
     pub(crate) pattern: &'static str,
     /// What was asked for.
     pub(crate) target: Target,
+    /// All who claim the path with this method.
+    claims: Claims,
 }
 
 /// What was asked for.
@@ -88,7 +90,12 @@ impl Routes {
     /// Whose path it is. Where several dialects claim it, of those that do not disclaim the query the one that recognises
     /// the headers, else the first of the registry.
     pub(crate) fn find(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Matched {
-        let unknown = Matched { dialect: self.fallback, pattern: UNKNOWN_PATH, target: Target::Unknown };
+        let unknown = Matched {
+            dialect: self.fallback,
+            pattern: UNKNOWN_PATH,
+            target: Target::Unknown,
+            claims: Vec::new(),
+        };
         let Ok(found) = self.paths.at(uri.path()) else { return unknown };
         let Some(params) = decode_params(&found.params) else { return unknown };
         match found.value {
@@ -104,7 +111,7 @@ impl Routes {
             Method::GET | Method::HEAD => Target::Asset(params.get("file").to_owned()),
             _ => Target::WrongMethod { allow: allow([&Method::GET]) },
         };
-        Matched { dialect: self.fallback, pattern: ASSET_PATH, target }
+        Matched { dialect: self.fallback, pattern: ASSET_PATH, target, claims: Vec::new() }
     }
 }
 
@@ -120,6 +127,18 @@ impl Matched {
             }
             Target::Endpoint { .. } | Target::Asset(_) => None,
         }
+    }
+
+    /// The same path as that of another dialect, if that claims it too.
+    pub(crate) fn as_claimed_by(&self, name: &str) -> Option<Self> {
+        let Target::Endpoint { params, .. } = &self.target else { return None };
+        let (dialect, endpoint) = self.claims.iter().find(|(dialect, _)| dialect.name() == name)?;
+        Some(Self {
+            dialect: *dialect,
+            pattern: endpoint.path,
+            target: Target::Endpoint { endpoint, params: params.clone() },
+            claims: Vec::new(),
+        })
     }
 
     /// Whether anybody may ask, without a key.
@@ -164,11 +183,17 @@ fn choose(
             dialect: *dialect,
             pattern: endpoint.path,
             target: Target::Endpoint { endpoint, params },
+            claims: of_method().copied().collect(),
         },
         None => {
             let (dialect, first) = claims[0];
             let allow = allow(claims.iter().map(|(_, endpoint)| &endpoint.method));
-            Matched { dialect, pattern: first.path, target: Target::WrongMethod { allow } }
+            Matched {
+                dialect,
+                pattern: first.path,
+                target: Target::WrongMethod { allow },
+                claims: Vec::new(),
+            }
         }
     }
 }

@@ -36,6 +36,8 @@ pub struct DeclaredKey {
     pub secret: String,
     /// What it may use.
     pub limits: ClientLimits,
+    /// The API that it speaks where several claim the same path.
+    pub dialect: Option<String>,
 }
 
 /// A key to be made.
@@ -60,7 +62,7 @@ impl Keyring {
     ) -> Self {
         let declared = declared.into_iter().map(|key| {
             let owner = OwnerId::new(format!("config:{}", key.name));
-            (digest(&key.secret), Client { owner, limits: key.limits })
+            (digest(&key.secret), Client { owner, limits: key.limits, dialect: key.dialect })
         });
         Self { store, declared: Arc::new(declared.collect()), defaults }
     }
@@ -121,7 +123,7 @@ impl Keyring {
             requests_per_minute: record.requests_per_minute.unwrap_or(self.defaults.requests_per_minute),
             concurrent_tasks: record.concurrent_tasks.unwrap_or(self.defaults.concurrent_tasks),
         };
-        Client { owner: record.owner, limits }
+        Client { owner: record.owner, limits, dialect: None }
     }
 }
 

@@ -1,8 +1,10 @@
 //! Client keys of the file.
 
+use crate::Known;
 use crate::environment::Environment;
 use crate::file::{File, KeyEntry};
 use crate::findings::Findings;
+use crate::near;
 use crate::resolve::accounts;
 use crate::settings::ClientKey;
 
@@ -12,6 +14,7 @@ const KEY_CHARS_MIN: usize = 16;
 /// The client keys of the file that are complete.
 pub(super) fn resolve(
     file: &File,
+    known: &Known<'_>,
     environment: &dyn Environment,
     findings: &mut Findings<'_>,
 ) -> Vec<ClientKey> {
@@ -20,6 +23,7 @@ pub(super) fn resolve(
         let path = format!("keys[{index}]");
         check_name(&file.keys[..index], entry, &format!("{path}.name"), findings);
         let Some(key) = key(file, entry, &path, environment, findings) else { continue };
+        check_dialect(entry, &format!("{path}.dialect"), known, findings);
         let path = format!("{path}.key");
         if key.secret.expose().len() < KEY_CHARS_MIN {
             findings.add(&path, format!("must have at least {KEY_CHARS_MIN} characters"));
@@ -40,6 +44,15 @@ fn check_name(earlier: &[KeyEntry], entry: &KeyEntry, path: &str, findings: &mut
     }
 }
 
+fn check_dialect(entry: &KeyEntry, path: &str, known: &Known<'_>, findings: &mut Findings<'_>) {
+    let Some(dialect) = entry.dialect.as_deref() else { return };
+    if !known.dialects.contains(&dialect) {
+        let hint = near::suggestion(dialect, known.dialects.iter().copied());
+        let all = known.dialects.join(", ");
+        findings.add(path, format!("there is no dialect \"{dialect}\"; the dialects are {all}{hint}"));
+    }
+}
+
 fn key(
     file: &File,
     entry: &KeyEntry,
@@ -57,5 +70,6 @@ fn key(
         secret: secret?,
         requests_per_minute,
         concurrent_tasks,
+        dialect: entry.dialect.clone(),
     })
 }

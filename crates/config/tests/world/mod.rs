@@ -8,6 +8,7 @@ use config::{Environment, Known};
 /// Some of the real providers and models.
 pub(crate) const KNOWN: Known<'static> = Known {
     providers: &["kie", "v2"],
+    dialects: &["v2"],
     models: &["veo3", "veo3-fast", "veo3.1", "veo3.1-fast", "veo3.1-pro", "studio-audio"],
 };
 

@@ -62,6 +62,9 @@ where
             if !matched.is_public() {
                 let key = matched.dialect.key_in(request.headers()).ok_or_else(refused)?;
                 let client = keyring.authenticate(key).await?;
+                if let Some(dialect) = &client.dialect {
+                    context.prefer(dialect);
+                }
                 context.set_client(client);
             }
             inner.call(request).await

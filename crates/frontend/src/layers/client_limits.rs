@@ -93,7 +93,7 @@ mod tests {
             let request = matched("GET", "/v2/videos/generations/x");
             let context = RequestContext::of(&request).clone();
             let limits = Limits { requests_per_minute: 2, concurrent_tasks: 1 };
-            context.set_client(Client { owner: OwnerId::new(owner), limits });
+            context.set_client(Client { owner: OwnerId::new(owner), limits, dialect: None });
             (service.clone().oneshot(request).await, context.limit().unwrap().remaining)
         };
         assert!(matches!(ask("a").await, (Ok(_), 1)));

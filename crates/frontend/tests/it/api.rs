@@ -4,7 +4,7 @@ use http::{StatusCode, header};
 use serde_json::json;
 
 use crate::client::{CREATE, Http, Said, ask, ask_over, create, keyed, request, task_body};
-use crate::house::{House, OTHER_KEY, SMALL_KEY};
+use crate::house::{FAMILY_KEY, House, KEY, OTHER_KEY, SMALL_KEY};
 
 fn assert_refused(said: &Said, status: StatusCode) {
     assert_eq!(said.status, status, "{said:?}");
@@ -189,4 +189,18 @@ async fn a_request_keeps_its_own_name() {
     let mut asked = request("GET", "/nowhere", "");
     asked.headers_mut().insert("x-request-id", "job-17".parse().unwrap());
     assert_eq!(ask(house.address, asked).await.header("x-request-id"), "job-17");
+}
+
+#[tokio::test]
+async fn the_key_decides_whose_a_shared_path_is() {
+    let house = House::open().await;
+    let asked = async |key: &str| {
+        let body = r#"{"prompt":"a boat","model":"no-such-model"}"#;
+        ask(house.address, keyed(key, "POST", "/v1/images/generations", body)).await.json()
+    };
+    assert!(asked(FAMILY_KEY).await["message"].is_string(), "the shape of the key's own dialect");
+    assert!(
+        asked(KEY).await["message"].is_null(),
+        "the shape of the one that claims the path without a query"
+    );
 }

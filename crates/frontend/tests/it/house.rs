@@ -23,6 +23,8 @@ pub(crate) const KEY: &str = "fg_alice";
 pub(crate) const OTHER_KEY: &str = "fg_bob";
 /// The key of a client that may do two requests a minute and have one task.
 pub(crate) const SMALL_KEY: &str = "fg_carol";
+/// A key of a client that speaks the first dialect of the registry wherever it can.
+pub(crate) const FAMILY_KEY: &str = "key-of-the-family";
 
 /// No wait of a test is longer; what takes so long does not happen.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -187,11 +189,17 @@ async fn task_service(
 fn keyring(store: Arc<SqliteStore>) -> Keyring {
     let much = ClientLimits { requests_per_minute: 100_000, concurrent_tasks: 10_000 };
     let little = ClientLimits { requests_per_minute: 2, concurrent_tasks: 1 };
-    let declared = [(KEY, much), (OTHER_KEY, much), (SMALL_KEY, little)];
-    let declared = declared.map(|(secret, limits)| DeclaredKey {
+    let declared = [
+        (KEY, much, None),
+        (OTHER_KEY, much, None),
+        (SMALL_KEY, little, None),
+        (FAMILY_KEY, much, Some("v2")),
+    ];
+    let declared = declared.map(|(secret, limits, dialect)| DeclaredKey {
         name: secret.to_owned(),
         secret: secret.to_owned(),
         limits,
+        dialect: dialect.map(str::to_owned),
     });
     Keyring::new(store, declared, little)
 }

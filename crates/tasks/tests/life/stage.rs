@@ -53,7 +53,7 @@ pub(crate) fn account(name: &str, url: &str) -> Account {
 
 pub(crate) fn client(owner: &str) -> Client {
     let limits = ClientLimits { requests_per_minute: 10_000, concurrent_tasks: 1_000 };
-    Client { owner: OwnerId::new(owner), limits }
+    Client { owner: OwnerId::new(owner), limits, dialect: None }
 }
 
 pub(crate) fn draft() -> Draft {
