@@ -1,7 +1,9 @@
-//! kie.ai's Veo API as kie serves it: every answer is HTTP 200, and the body's `code` says how it went.
+//! kie.ai's Veo API and its jobs as kie serves them: every answer is HTTP 200, and the body's `code` says how it went.
 //! Rules from <https://docs.kie.ai/veo3-api/generate-veo-3-video> and `get-veo-3-video-details`.
 //!
 //! Deliberately absent: callbacks, the 1080p and 4k calls, credits.
+
+mod jobs;
 
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -26,12 +28,15 @@ impl Api for Kie {
     }
 
     fn route(&self, method: &Method, path: &str, query: &str) -> Option<Route> {
+        let poll = |kind| {
+            let id = query.split('&').find_map(|pair| pair.strip_prefix("taskId=")).unwrap_or_default();
+            Some(Route::Poll { id: decode_percent(id), kind: Some(kind) })
+        };
         match (method, path) {
             (&Method::POST, "/api/v1/veo/generate") => Some(Route::Submit(Kind::Video)),
-            (&Method::GET, "/api/v1/veo/record-info") => {
-                let id = query.split('&').find_map(|pair| pair.strip_prefix("taskId=")).unwrap_or_default();
-                Some(Route::Poll { id: decode_percent(id), kind: None })
-            }
+            (&Method::GET, "/api/v1/veo/record-info") => poll(Kind::Video),
+            (&Method::POST, "/api/v1/jobs/createTask") => Some(Route::Submit(Kind::Image)),
+            (&Method::GET, "/api/v1/jobs/recordInfo") => poll(Kind::Image),
             _ => None,
         }
     }
@@ -39,6 +44,9 @@ impl Api for Kie {
     fn decode(&self, kind: Kind, _: &Place<'_>, body: &Value) -> Result<Order, Refusal> {
         if !body.is_object() {
             return Err(Refusal::Malformed("The request body must be a JSON object".into()));
+        }
+        if kind == Kind::Image {
+            return jobs::decode(kind, body);
         }
         let prompt = text_field(body, "prompt")?.filter(|prompt| !prompt.trim().is_empty());
         let prompt = prompt.ok_or_else(|| Refusal::Invalid("prompt is required".into()))?;
@@ -63,6 +71,9 @@ impl Api for Kie {
     }
 
     fn encode_progress(&self, task: &Task, progress: Progress, media_url: &str, _: &Place<'_>) -> Answer {
+        if task.order.kind == Kind::Image {
+            return jobs::encode_progress(task, progress, media_url);
+        }
         let (flag, error_code, error) = match progress {
             Progress::Waiting | Progress::Running { .. } => (0, Value::Null, ""),
             Progress::Succeeded => (1, Value::Null, ""),
@@ -108,8 +119,9 @@ impl Api for Kie {
         answer(code, text, Value::Null)
     }
 
-    fn encode_id(&self, _: Kind, random: &str) -> String {
-        format!("veo_task_{random}")
+    fn encode_id(&self, kind: Kind, random: &str) -> String {
+        let start = if kind == Kind::Image { "task" } else { "veo_task" };
+        format!("{start}_{random}")
     }
 }
 

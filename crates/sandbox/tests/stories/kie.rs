@@ -1,4 +1,4 @@
-//! kie's Veo API.
+//! kie's Veo API and its jobs.
 
 use http::{Method, StatusCode, header};
 use serde_json::{Value, json};
@@ -99,4 +99,26 @@ async fn a_task_can_fail_in_two_ways() {
     let refused = finished("a cat [sandbox:policy]").await;
     assert_eq!((&refused["code"], &refused["data"]["successFlag"]), (&json!(400), &json!(2)));
     assert!(refused["msg"].as_str().unwrap().contains("content policies"));
+}
+
+#[tokio::test]
+async fn a_picture_is_a_job() {
+    let house = House::with_faults("").await;
+    let finished = async |prompt: &str| {
+        let order = json!({ "model": "nano-banana-2", "input": { "prompt": prompt, "aspect_ratio": "1:1" } });
+        let submitted = house.post("/api/v1/jobs/createTask", &order).await.json();
+        let id = submitted["data"]["taskId"].as_str().unwrap().to_owned();
+        let is_end = |reply: &Value| matches!(reply["data"]["state"].as_str(), Some("success" | "fail"));
+        let path = format!("/api/v1/jobs/recordInfo?taskId={id}");
+        let job = house.until(&path, |reply| is_end(reply).then(|| reply["data"].clone())).await;
+        let elsewhere = house.get(&format!("/api/v1/veo/record-info?taskId={id}")).await.json();
+        assert_eq!(elsewhere["code"], 422, "a job is no Veo task");
+        job
+    };
+    let job = finished("a cafe").await;
+    let results: Value = serde_json::from_str(job["resultJson"].as_str().unwrap()).unwrap();
+    let picture = house.get(results["resultUrls"][0].as_str().unwrap()).await;
+    assert_eq!(picture.headers[header::CONTENT_TYPE], "image/png");
+    assert_eq!(finished("a cafe [sandbox:fail]").await["failCode"], "501");
+    assert_eq!(finished("a cafe [sandbox:policy]").await["failCode"], "400");
 }

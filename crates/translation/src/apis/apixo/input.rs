@@ -66,7 +66,7 @@ pub(super) fn encode_image<'a>(
     Ok(ImageInput {
         mode: if image_urls.is_empty() { image_mode::FROM_TEXT } else { image_mode::FROM_IMAGES },
         prompt: &request.prompt,
-        aspect_ratio: image_ratio(output, !image_urls.is_empty()),
+        aspect_ratio: rules.ratio(output, !image_urls.is_empty())?,
         image_urls,
         resolution: rules.resolution(output)?,
         vendor,
@@ -77,16 +77,39 @@ pub(super) fn encode_image<'a>(
 struct ImageRules {
     model: &'static str,
     images_max: usize,
+    ratios: &'static [&'static str],
     /// The tiers, the default first; none if the model has no choice.
     resolutions: &'static [&'static str],
 }
 
 const IMAGE_MODELS: [ImageRules; 2] = [
-    ImageRules { model: "nano-banana", images_max: 5, resolutions: &[] },
-    ImageRules { model: "nano-banana-2", images_max: 14, resolutions: &["1k", "2k", "4k"] },
+    ImageRules {
+        model: "nano-banana",
+        images_max: 5,
+        ratios: &["1:1", "4:3", "3:4", "3:2", "2:3", "4:5", "5:4", "9:16", "16:9", "21:9"],
+        resolutions: &[],
+    },
+    ImageRules {
+        model: "nano-banana-2",
+        images_max: 14,
+        ratios: &[
+            "1:1", "4:3", "3:4", "3:2", "2:3", "4:5", "5:4", "9:16", "16:9", "21:9", "1:4", "4:1", "1:8",
+            "8:1",
+        ],
+        resolutions: &["1k", "2k", "4k"],
+    },
 ];
 
 impl ImageRules {
+    /// Required; the documents' own default for a picture from text, and what the images have for one from images.
+    fn ratio<'a>(&self, output: &'a OutputSpec, from_images: bool) -> Result<&'a str, Unsupported> {
+        match output.aspect_ratio.as_deref() {
+            None => Ok(if from_images { "auto" } else { "1:1" }),
+            Some(ratio) if self.ratios.contains(&ratio) => Ok(ratio),
+            Some(ratio) => Err(unsupported("aspect_ratio", format!("{ratio}: not with {}", self.model))),
+        }
+    }
+
     /// Required where there is a choice.
     fn resolution<'a>(&self, output: &'a OutputSpec) -> Result<Option<&'a str>, Unsupported> {
         match output.resolution.as_deref() {
@@ -137,11 +160,6 @@ fn veo_ratio(output: &OutputSpec, images: GenerationType) -> Result<Option<&str>
         (None, GenerationType::Text) => Ok(None),
         (None, GenerationType::Frames) => Ok(Some("auto")),
     }
-}
-
-/// Required; the documents' own default for a picture from text, and what the images have for one from images.
-fn image_ratio(output: &OutputSpec, from_images: bool) -> &str {
-    output.aspect_ratio.as_deref().unwrap_or(if from_images { "auto" } else { "1:1" })
 }
 
 fn refuse_size(output: &OutputSpec) -> Result<(), Unsupported> {

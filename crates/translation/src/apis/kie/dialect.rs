@@ -131,7 +131,7 @@ fn job_record(task: &Task, standing: &Standing<'_>, links: &Links) -> JobRecord 
         },
         fail_code: fail_code.map(|code| code.to_string()).unwrap_or_default(),
         fail_msg: fail_msg.unwrap_or_default().to_owned(),
-        cost_time: ended_at.map(|at| (at - created_at).max(0)),
+        cost_time: ended_at.map(|at| (at - created_at).max(0) / 1000),
         complete_time: ended_at,
         create_time: Some(created_at),
         update_time: ended_at.or(task.started_at().map(Timestamp::as_millis)).or(Some(created_at)),

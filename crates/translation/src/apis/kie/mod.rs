@@ -6,7 +6,9 @@
 
 mod dialect;
 mod draft;
+mod jobs;
 mod provider;
+mod veo;
 mod wire;
 
 /// The API; a dialect and a provider.

@@ -1,26 +1,17 @@
-//! kie as an upstream.
+//! kie as an upstream: what its Veo and its jobs have in common.
 
-use std::ops::RangeInclusive;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use domain::{Call, GenerationRequest, MediaKind, OutputSpec, Pace, Reply, Role, Scope};
-use serde_json::{Map, Value};
+use domain::{Call, GenerationRequest, Pace, Reply};
 
-use super::Kie;
-use super::wire::{CALLBACK, Envelope, Generate, GenerationType, INPUT, NAME, Record, Submitted, veo};
+use super::wire::{Envelope, JobRecord, NAME, Record, Submitted};
+use super::{Kie, jobs, veo};
 use crate::apis::served_models;
 use crate::refusal::{AUTH, BUSY, CLOSED, FAILED, INVALID, QUOTA, Refusal, UNSERVED, puzzling};
 use crate::{PollTarget, Progress, Provider, ServedModel, SubmitContext, SubmitOutcome, Unsupported, web};
 
 static MODELS: LazyLock<Vec<ServedModel>> = LazyLock::new(|| served_models(include_str!("models.toml")));
-
-/// Most reference images.
-const REFERENCES_MAX: usize = 3;
-/// The seeds that kie takes; others are folded into them.
-const SEEDS: RangeInclusive<u64> = 10_000..=99_999;
-/// Clip lengths in seconds.
-const DURATIONS_S: [u32; 3] = [4, 6, 8];
 
 impl Provider for Kie {
     fn name(&self) -> &'static str {
@@ -44,29 +35,10 @@ impl Provider for Kie {
         request: &GenerationRequest,
         context: &SubmitContext<'_>,
     ) -> Result<Call, Unsupported> {
-        if request.scope != Scope::Videos {
-            return Err(unsupported(
-                "scope",
-                format!("kie's Veo makes videos, not {}", request.scope.as_str()),
-            ));
+        match jobs::model(context.upstream_model) {
+            Some(model) => jobs::encode_submit(model, request, context),
+            None => veo::encode_submit(request, context),
         }
-        let (generation_type, image_urls) = images(request, context)?;
-        let body = Generate {
-            prompt: &request.prompt,
-            model: context.upstream_model,
-            generation_type,
-            aspect_ratio: aspect_ratio(&request.output, generation_type)?,
-            resolution: resolution(request)?,
-            duration: request.output.duration_s.filter(|duration| DURATIONS_S.contains(duration)),
-            seeds: request.output.seed.map(fold_seed),
-            enable_translation: request.output.enhance_prompt,
-            image_urls,
-            vendor: vendor(request),
-        };
-        Ok(Call::post_json(
-            "/api/v1/veo/generate",
-            serde_json::to_vec(&body).expect("texts and numbers encode"),
-        ))
     }
 
     fn decode_submit(&self, reply: &Reply) -> SubmitOutcome {
@@ -88,11 +60,20 @@ impl Provider for Kie {
     }
 
     fn encode_poll(&self, target: &PollTarget<'_>) -> Call {
-        Call::get("/api/v1/veo/record-info").with_query(format!("taskId={}", web::component(target.handle)))
+        let path = match jobs::model(target.upstream_model) {
+            Some(_) => "/api/v1/jobs/recordInfo",
+            None => "/api/v1/veo/record-info",
+        };
+        Call::get(path).with_query(format!("taskId={}", web::component(target.handle)))
     }
 
-    fn decode_poll(&self, _target: &PollTarget<'_>, reply: &Reply) -> Progress {
+    fn decode_poll(&self, target: &PollTarget<'_>, reply: &Reply) -> Progress {
         let unclear = |what: &str| Progress::Unclear { reason: puzzling(what, reply) };
+        // A job's record is told by its state, which a Veo task's has not.
+        let job = Envelope::<JobRecord>::parse(&reply.body).and_then(|envelope| envelope.data);
+        if let Some(job) = job.filter(|job| !job.state.is_empty() && !reply.status.is_server_error()) {
+            return jobs::progress(&job, target.scope, reply);
+        }
         let Some(envelope) = Envelope::<Record>::parse(&reply.body) else {
             return unclear("not kie's JSON");
         };
@@ -110,17 +91,7 @@ impl Provider for Kie {
         let Some(record) = &envelope.data else {
             return unclear("no record of the task");
         };
-        match record.flag() {
-            Some(0) => Progress::Running { percent: None },
-            Some(1) => finished(record).unwrap_or_else(|| unclear("finished without a usable URL")),
-            Some(2 | 3) => {
-                let refusal = if matches!(record.error_code, Some(400 | 451)) { INVALID } else { FAILED };
-                let said =
-                    if record.error_message.is_empty() { envelope.said() } else { &record.error_message };
-                failed(refusal, said, reply)
-            }
-            _ => unclear("unknown successFlag"),
-        }
+        veo::progress(record, envelope.said(), reply)
     }
 }
 
@@ -130,7 +101,7 @@ fn refusal(code: i64, said: &str, reply: &Reply) -> Option<Refusal> {
         422 if said.to_ascii_lowercase().contains("model") => Some(UNSERVED),
         400 | 404 | 422 | 451 => Some(INVALID),
         401 => Some(AUTH),
-        402 => Some(QUOTA),
+        402 | 433 => Some(QUOTA),
         429 => Some(BUSY),
         455 => Some(CLOSED),
         505 => Some(UNSERVED),
@@ -139,85 +110,11 @@ fn refusal(code: i64, said: &str, reply: &Reply) -> Option<Refusal> {
     }
 }
 
-fn failed(refusal: Refusal, said: &str, reply: &Reply) -> Progress {
+/// The failure of an accepted task.
+pub(super) fn failed(refusal: Refusal, said: &str, reply: &Reply) -> Progress {
     Progress::Failed(refusal.or_policy(said).failure_in(reply, said))
 }
 
-/// `None` if there are URLs and none is usable. No URL at all means that kie has not written them down yet.
-fn finished(record: &Record) -> Option<Progress> {
-    let urls = record.urls();
-    if urls.is_empty() {
-        return Some(Progress::Running { percent: None });
-    }
-    let sources = web::sources(urls.iter().map(String::as_str), MediaKind::Video);
-    (!sources.is_empty()).then_some(Progress::Finished { sources })
-}
-
-/// The images in kie's order, first frame before last, and what they are for.
-fn images(
-    request: &GenerationRequest,
-    context: &SubmitContext<'_>,
-) -> Result<(GenerationType, Vec<String>), Unsupported> {
-    let of = |role| web::input_urls(request, role, context.base_url);
-    let (mut first, last, references) = (of(Role::FirstFrame), of(Role::LastFrame), of(Role::Reference));
-    if !of(Role::Video).is_empty() {
-        return Err(unsupported("videos", "kie's Veo takes no videos"));
-    }
-    match (first.len(), last.len(), references.len()) {
-        (0, 0, 0) => Ok((GenerationType::Text, Vec::new())),
-        (1, 0 | 1, 0) => {
-            first.extend(last);
-            Ok((GenerationType::Frames, first))
-        }
-        (0, 0, 1..) if context.upstream_model == veo::QUALITY => {
-            Err(unsupported("images", "kie's veo3 takes no reference images, veo3_fast and veo3_lite do"))
-        }
-        (0, 0, ..=REFERENCES_MAX) => Ok((GenerationType::References, references)),
-        (0, 0, count) => {
-            Err(unsupported("images", format!("{count} reference images, kie takes {REFERENCES_MAX}")))
-        }
-        _ => Err(unsupported("images", "kie takes one first frame and one last frame, or references alone")),
-    }
-}
-
-fn fold_seed(seed: u64) -> u64 {
-    if SEEDS.contains(&seed) { seed } else { SEEDS.start() + seed % 90_000 }
-}
-
-/// The fields that only this API knows, but for how the client wants to be told, and what belongs to a job.
-fn vendor(request: &GenerationRequest) -> Map<String, Value> {
-    let vendor = request.vendor.as_ref().filter(|vendor| vendor.api == NAME);
-    let mut fields = vendor.map(|vendor| vendor.fields.clone()).unwrap_or_default();
-    fields.retain(|name, _| name != CALLBACK && name != INPUT);
-    fields
-}
-
-/// kie's default is 16:9; with images it can look at these instead.
-fn aspect_ratio(output: &OutputSpec, images: GenerationType) -> Result<Option<&str>, Unsupported> {
-    match output.aspect_ratio.as_deref() {
-        Some(ratio @ ("16:9" | "9:16")) => Ok(Some(ratio)),
-        Some(ratio) if ratio.eq_ignore_ascii_case("auto") => Ok(Some("Auto")),
-        Some(ratio) => Err(unsupported("aspect_ratio", format!("{ratio}: kie makes 16:9 and 9:16"))),
-        None if images == GenerationType::Text => Ok(None),
-        None => Ok(Some("Auto")),
-    }
-}
-
-/// The public names that end in `-4k` stand for the same models with larger output.
-fn resolution(request: &GenerationRequest) -> Result<Option<&str>, Unsupported> {
-    if request.model.ends_with("-4k") {
-        return Ok(Some("4k"));
-    }
-    match request.output.resolution.as_deref() {
-        Some(resolution @ ("720p" | "1080p" | "4k")) => Ok(Some(resolution)),
-        Some(resolution) => {
-            Err(unsupported("resolution", format!("{resolution}: kie makes 720p, 1080p and 4k")))
-        }
-        None if request.output.upsample == Some(true) => Ok(Some("1080p")),
-        None => Ok(None),
-    }
-}
-
-fn unsupported(field: &'static str, reason: impl Into<String>) -> Unsupported {
+pub(super) fn unsupported(field: &'static str, reason: impl Into<String>) -> Unsupported {
     Unsupported { field, reason: reason.into() }
 }

@@ -48,6 +48,17 @@ pub(super) struct Generate<'a> {
     pub(super) vendor: Map<String, Value>,
 }
 
+/// The body of `POST /api/v1/jobs/createTask`, as we send it. Not sent: `callBackUrl` (we poll).
+#[derive(Debug, Serialize)]
+pub(super) struct Job<'a> {
+    pub(super) model: &'a str,
+    /// The fields that the model has.
+    pub(super) input: Map<String, Value>,
+    /// Fields outside `input` that have no meaning outside this API; none has a name that stands above.
+    #[serde(flatten)]
+    pub(super) vendor: Map<String, Value>,
+}
+
 /// What the images of a request are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(super) enum GenerationType {
@@ -181,7 +192,7 @@ pub(super) struct JobRecord {
     pub(super) fail_code: String,
     #[serde(deserialize_with = "lenient::text")]
     pub(super) fail_msg: String,
-    /// Milliseconds.
+    /// Seconds.
     #[serde(deserialize_with = "lenient::whole")]
     pub(super) cost_time: Option<i64>,
     /// Milliseconds since the Unix epoch; so are the next two.
