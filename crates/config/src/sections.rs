@@ -202,6 +202,8 @@ pub struct Tasks {
     #[serde(with = "text::size")]
     #[schemars(with = "SizeText")]
     pub result_bytes_max: u64,
+    /// Live tasks that polls find in memory; the others are read from the store.
+    pub live_view_max: usize,
     /// Submits of one task, counted over all accounts. Only one that was refused or never left leads to another; waits
     /// between them grow to a minute, so the default rides out about a quarter of an hour without any provider.
     #[schemars(range(min = 1))]
@@ -222,6 +224,7 @@ impl Default for Tasks {
             result_retry_for: HOUR,
             reply_bytes_max: 4096 * KIB,
             result_bytes_max: 2 * GIB,
+            live_view_max: 10_000,
             attempts_max: 20,
         }
     }

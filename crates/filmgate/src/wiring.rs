@@ -273,6 +273,7 @@ fn task_settings(config: &Config, base_url: String) -> tasks::Settings {
         poll_timeout: tasks.poll_timeout,
         result_timeout: tasks.result_timeout,
         result_bytes_max: tasks.result_bytes_max,
+        live_view_max: tasks.live_view_max,
         attempts_max: tasks.attempts_max,
     }
 }

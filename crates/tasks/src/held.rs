@@ -67,9 +67,14 @@ impl<'a> Held<'a> {
     }
 
     async fn write(&mut self, next: Next) -> Result<(), StepError> {
-        let version = self.write_with_retries(next).await;
-        let version = version.map_err(|source| StepError::Store { task: self.task.id.clone(), source })?;
-        self.task.version = version;
+        match self.write_with_retries(next).await {
+            Ok(version) => self.task.version = version,
+            Err(source) => {
+                self.shared.live.forget(&self.task.id);
+                return Err(StepError::Store { task: self.task.id.clone(), source });
+            }
+        }
+        self.shared.live.show(&self.task);
         let live = self.task.attempt().is_some_and(|attempt| attempt.outcome.is_live());
         if self.task.state.is_terminal() || !live {
             self.shared.give_slot_back(&self.task.id);

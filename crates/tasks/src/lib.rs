@@ -10,6 +10,7 @@ mod failover;
 mod held;
 mod keys;
 mod line;
+mod live;
 mod metrics;
 mod pace;
 mod poll;

@@ -67,7 +67,13 @@ impl TaskService {
 
     async fn admit(&self, client: &Client, task: Task) -> Result<Task, Failure> {
         let max = client.limits.concurrent_tasks;
-        match self.shared.store.create(&task, max).await.map_err(|error| store_failure(&error))? {
+        // Shown before it is stored: nobody knows its id yet, and the worker may end it before this returns.
+        self.shared.live.show(&task);
+        let admission = self.shared.store.create(&task, max).await;
+        if !matches!(admission, Ok(Admission::Admitted)) {
+            self.shared.live.forget(&task.id);
+        }
+        match admission.map_err(|error| store_failure(&error))? {
             Admission::Admitted => {
                 self.shared.metrics.accepted(&task);
                 self.shared.wake.notify_one();
@@ -82,11 +88,19 @@ impl TaskService {
     }
 
     /// The client's task of that id. Another client's task does not exist, nor does one of another scope than asked for.
-    pub async fn get(&self, client: &Client, id: &TaskId, scope: Option<Scope>) -> Result<Task, Failure> {
-        let task = self.shared.store.load(id).await.map_err(|error| store_failure(&error))?;
+    pub async fn get(
+        &self,
+        client: &Client,
+        id: &TaskId,
+        scope: Option<Scope>,
+    ) -> Result<Arc<Task>, Failure> {
+        let task = match self.shared.live.get(id) {
+            Some(task) => Some(task),
+            None => self.shared.store.load(id).await.map_err(|error| store_failure(&error))?.map(Arc::new),
+        };
         let visible =
             |task: &Task| task.owner == client.owner && scope.is_none_or(|scope| scope == task.request.scope);
-        task.filter(visible).ok_or_else(|| Failure::new(FailureKind::NotFound, "no such task"))
+        task.filter(|task| visible(task)).ok_or_else(|| Failure::new(FailureKind::NotFound, "no such task"))
     }
 
     /// The models that some account serves.

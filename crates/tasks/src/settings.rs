@@ -25,6 +25,8 @@ pub struct Settings {
     pub result_timeout: Duration,
     /// The largest result.
     pub result_bytes_max: u64,
+    /// Live tasks that polls find in memory; 0 where another process writes the same store.
+    pub live_view_max: usize,
     /// Submissions of one task, counting those that were refused or never left.
     pub attempts_max: u32,
 }

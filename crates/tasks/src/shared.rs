@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use upstream::Upstream;
 
 use crate::line::Lines;
+use crate::live::LiveView;
 use crate::metrics::Metrics;
 use crate::{AssetStorage, Settings};
 
@@ -47,6 +48,8 @@ pub struct Shared {
     pub(crate) metrics: Metrics,
     /// Wakes the worker: something is due now.
     pub(crate) wake: Notify,
+    /// What polls find without the store.
+    pub(crate) live: LiveView,
     /// Tasks that wait for room at an account.
     pub(crate) lines: Lines,
     slots: Slots,
@@ -61,7 +64,9 @@ impl Shared {
         let live = parts.store.live_attempts().await?;
         let slots = Slots::default();
         let held = live.into_iter().map(|(task, account)| (task, slots.restore(&LimitKey::Account(account))));
+        let live = LiveView::new(parts.settings.live_view_max);
         Ok(Arc::new(Self {
+            live,
             held: Mutex::new(held.collect()),
             store: parts.store,
             catalogue: parts.catalogue,

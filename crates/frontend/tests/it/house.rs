@@ -180,6 +180,7 @@ async fn task_service(
             poll_timeout: PATIENCE,
             result_timeout: PATIENCE,
             result_bytes_max: 1 << 20,
+            live_view_max: 100,
             attempts_max: 1,
         },
     };

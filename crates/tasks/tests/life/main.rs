@@ -112,7 +112,7 @@ async fn a_definite_refusal_fails_the_task_with_what_the_client_may_know() {
     let stage = Stage::new(vec![account("a", &up.url)]).await;
     let _worker = stage.work();
     let task = stage.ended(&stage.accept().await.id).await;
-    let TaskState::Failed { failure, .. } = task.state else { panic!("{:?}", task.state) };
+    let TaskState::Failed { failure, .. } = &task.state else { panic!("{:?}", task.state) };
     assert!(!failure.public.contains("inside") && !failure.public.contains("http"), "{}", failure.public);
 }
 

@@ -84,6 +84,7 @@ impl Stage {
             poll_timeout: Duration::from_secs(10),
             result_timeout: Duration::from_secs(10),
             result_bytes_max: 1 << 20,
+            live_view_max: 1_000,
             attempts_max: 4,
         };
         change(&mut settings);
@@ -132,7 +133,7 @@ impl Stage {
         self.service.create(&client("owner"), "v2", draft()).await.unwrap()
     }
 
-    pub(crate) async fn until(&self, id: &TaskId, reached: impl Fn(&Task) -> bool) -> Task {
+    pub(crate) async fn until(&self, id: &TaskId, reached: impl Fn(&Task) -> bool) -> Arc<Task> {
         let look = async {
             loop {
                 let task = self.service.get(&client("owner"), id, None).await.unwrap();
@@ -145,7 +146,7 @@ impl Stage {
         tokio::time::timeout(PATIENCE, look).await.expect("the task gets there")
     }
 
-    pub(crate) async fn ended(&self, id: &TaskId) -> Task {
+    pub(crate) async fn ended(&self, id: &TaskId) -> Arc<Task> {
         self.until(id, |task| task.state.is_terminal()).await
     }
 
