@@ -1,5 +1,6 @@
 //! The registry: one `mod` line and one line per face for each API.
 
+pub mod apimart;
 pub mod apixo;
 pub mod evolink;
 pub mod fal;
@@ -13,11 +14,11 @@ use crate::{Dialect, Provider, ServedModel};
 
 /// The APIs that clients may speak. Where two claim a path, the earlier wins.
 pub static DIALECTS: &[&dyn Dialect] =
-    &[&v2::V2, &apixo::Apixo, &evolink::EvoLink, &fal::Fal, &kie::Kie, &replicate::Replicate];
+    &[&v2::V2, &apixo::Apixo, &evolink::EvoLink, &apimart::ApiMart, &fal::Fal, &kie::Kie, &replicate::Replicate];
 
 /// The APIs that we speak to upstreams.
 pub static PROVIDERS: &[&dyn Provider] =
-    &[&kie::Kie, &v2::V2, &apixo::Apixo, &evolink::EvoLink, &fal::Fal, &replicate::Replicate];
+    &[&kie::Kie, &v2::V2, &apimart::ApiMart, &apixo::Apixo, &evolink::EvoLink, &fal::Fal, &replicate::Replicate];
 
 /// The dialect of that name.
 pub fn dialect(name: &str) -> Option<&'static dyn Dialect> {
