@@ -4,6 +4,7 @@ mod apixo;
 mod evolink;
 mod fal;
 mod kie;
+mod openai;
 mod replicate;
 mod v2;
 
@@ -13,8 +14,15 @@ use serde_json::Value;
 use crate::task::{Kind, Order, Progress, Task};
 
 /// All of them. Where two claim a path, the earlier wins.
-pub(crate) static APIS: &[&dyn Api] =
-    &[&kie::Kie, &v2::V2, &apixo::Apixo, &evolink::EvoLink, &fal::Fal, &replicate::Replicate];
+pub(crate) static APIS: &[&dyn Api] = &[
+    &kie::Kie,
+    &v2::V2,
+    &apixo::Apixo,
+    &evolink::EvoLink,
+    &fal::Fal,
+    &openai::OpenAi,
+    &replicate::Replicate,
+];
 
 /// An API as a provider serves it.
 pub(crate) trait Api: Send + Sync {
@@ -27,6 +35,12 @@ pub(crate) trait Api: Send + Sync {
     /// The key that a caller presents. Bearer keys are the rule.
     fn key_in<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
         key_behind("Bearer ", headers)
+    }
+
+    /// The body of a submit as JSON, which is the rule.
+    fn read(&self, headers: &HeaderMap, body: &[u8]) -> Result<Value, Refusal> {
+        let _same_whatever_they_say = headers;
+        read_json(body)
     }
 
     /// Reads a submit as strictly as the provider does.
@@ -63,6 +77,10 @@ pub(crate) enum Route {
         id: String,
         kind: Option<Kind>,
     },
+    /// The media of a finished task, for those with a key.
+    Content {
+        id: String,
+    },
 }
 
 /// Why a call is refused.
@@ -84,6 +102,12 @@ pub(crate) enum Refusal {
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) body: Value,
+}
+
+/// A body of JSON.
+fn read_json(body: &[u8]) -> Result<Value, Refusal> {
+    serde_json::from_slice(body)
+        .map_err(|error| Refusal::Malformed(format!("the body could not be read: {error}")))
 }
 
 /// The key in `Authorization` behind a scheme, given with its space.

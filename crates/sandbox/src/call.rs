@@ -7,14 +7,14 @@ use http::request::Parts;
 use http::{HeaderName, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::apis::{APIS, Answer, Api, Place, Refusal, Route};
 use crate::desk::{Desk, Submission, now_ms};
 use crate::faults::{CallFault, CallKind, CallPlan, Faults};
 use crate::media::Motif;
 use crate::reply::{self, Body, Cut, Reply};
-use crate::task::{Kind, Progress};
+use crate::task::{Kind, Progress, Task};
 
 /// The largest body: what the contract asks a host to take, and some room for the JSON around it.
 const BODY_BYTES_MAX: usize = 65 * 1024 * 1024;
@@ -42,6 +42,7 @@ pub(crate) async fn answer(desk: &Desk, request: Request<Incoming>) -> Reply {
     match route {
         Route::Submit(kind) => submit(desk, (api, kind), &place, (&head, body)).await,
         Route::Poll { id, kind } => poll(desk, api, (&head, &place), (&id, kind)).await,
+        Route::Content { id } => content(desk, api, &head, &id).await,
     }
 }
 
@@ -63,8 +64,9 @@ async fn submit(
     (head, body): (&Parts, Incoming),
 ) -> Reply {
     desk.counters.count_call(format!("{}.submit", api.name()));
-    let read = read_json(body).await;
-    let decoded = read.and_then(|(body, body_bytes)| {
+    let read = read_whole(body).await;
+    let decoded = read.and_then(|bytes| {
+        let (body, body_bytes) = (api.read(&head.headers, &bytes)?, bytes.len());
         desk.admit(api.key_in(&head.headers))?;
         let order = api.decode(kind, place, &body)?;
         let faults = desk.faults_of(&order.prompt).map_err(|error| Refusal::Invalid(error.to_string()))?;
@@ -129,6 +131,24 @@ async fn media(desk: &Desk, head: &Parts, name: &str) -> Reply {
     let Some(task) = found.filter(|task| is_read && task.progress(now_ms()) == Progress::Succeeded) else {
         return Ok(not_found("there is no such media, or not yet"));
     };
+    deliver_media(desk, head, &task).await
+}
+
+/// The media of a task at a path of its API.
+async fn content(desk: &Desk, api: &dyn Api, head: &Parts, id: &str) -> Reply {
+    desk.counters.count_call(format!("{}.content", api.name()));
+    if let Err(refusal) = desk.admit(api.key_in(&head.headers)) {
+        return Ok(reply::json(&api.encode_refusal(&refusal)));
+    }
+    let task = desk.ledger.task(id).filter(|task| task.api == api.name());
+    match task.filter(|task| task.progress(now_ms()) == Progress::Succeeded) {
+        Some(task) => deliver_media(desk, head, &task).await,
+        None => Ok(reply::json(&api.encode_refusal(&Refusal::UnknownTask))),
+    }
+}
+
+/// The file of a finished task, as badly as the dice say.
+async fn deliver_media(desk: &Desk, head: &Parts, task: &Task) -> Reply {
     let plan = plan_call(desk, CallKind::Media, &faults_of_accepted(desk, Some(&task.order.prompt)));
     pause(desk, plan.wait).await?;
     let media_type = task.order.kind.media_type();
@@ -219,14 +239,12 @@ fn refusal_of(plan: CallPlan) -> Option<Refusal> {
     }
 }
 
-/// The body as JSON, and how many bytes it had.
-async fn read_json(body: Incoming) -> Result<(Value, usize), Refusal> {
+/// The body, whole.
+async fn read_whole(body: Incoming) -> Result<Bytes, Refusal> {
     let whole = tokio::time::timeout(BODY_WAIT_MAX, Limited::new(body, BODY_BYTES_MAX).collect()).await;
     let malformed = |error: String| Refusal::Malformed(format!("the body could not be read: {error}"));
     let whole = whole.map_err(|late| malformed(late.to_string()))?;
-    let bytes: Bytes = whole.map_err(|error| malformed(error.to_string()))?.to_bytes();
-    let value = serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;
-    Ok((value, bytes.len()))
+    Ok(whole.map_err(|error| malformed(error.to_string()))?.to_bytes())
 }
 
 fn text_of<'a>(head: &'a Parts, name: &HeaderName) -> Option<&'a str> {

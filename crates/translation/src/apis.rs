@@ -5,6 +5,7 @@ pub mod apixo;
 pub mod evolink;
 pub mod fal;
 pub mod kie;
+pub mod openai;
 pub mod replicate;
 pub mod v2;
 
@@ -13,12 +14,28 @@ use serde::Deserialize;
 use crate::{Dialect, Provider, ServedModel};
 
 /// The APIs that clients may speak. Where two claim a path, the earlier wins.
-pub static DIALECTS: &[&dyn Dialect] =
-    &[&v2::V2, &apixo::Apixo, &evolink::EvoLink, &apimart::ApiMart, &fal::Fal, &kie::Kie, &replicate::Replicate];
+pub static DIALECTS: &[&dyn Dialect] = &[
+    &v2::V2,
+    &apixo::Apixo,
+    &evolink::EvoLink,
+    &apimart::ApiMart,
+    &fal::Fal,
+    &kie::Kie,
+    &openai::OpenAi,
+    &replicate::Replicate,
+];
 
 /// The APIs that we speak to upstreams.
-pub static PROVIDERS: &[&dyn Provider] =
-    &[&kie::Kie, &v2::V2, &apimart::ApiMart, &apixo::Apixo, &evolink::EvoLink, &fal::Fal, &replicate::Replicate];
+pub static PROVIDERS: &[&dyn Provider] = &[
+    &kie::Kie,
+    &v2::V2,
+    &apimart::ApiMart,
+    &apixo::Apixo,
+    &evolink::EvoLink,
+    &fal::Fal,
+    &openai::OpenAi,
+    &replicate::Replicate,
+];
 
 /// The dialect of that name.
 pub fn dialect(name: &str) -> Option<&'static dyn Dialect> {

@@ -110,6 +110,11 @@ impl<'a> Fields<'a> {
         Ok(items)
     }
 
+    /// Whether the field is an object, and not for instance a text.
+    pub(crate) fn is_object(&self, name: &str) -> bool {
+        self.find(name).is_some_and(|raw| raw.get().starts_with('{'))
+    }
+
     /// The fields of an object. Failures of these are named with [`within`].
     pub(crate) fn object(&mut self, name: &str) -> Result<Option<Fields<'a>>, Failure> {
         let Some(raw) = self.take(name) else { return Ok(None) };
@@ -118,6 +123,30 @@ impl<'a> Fields<'a> {
         }
         let fields = serde_json::from_str(raw.get());
         fields.map(Some).map_err(|error| Failure::invalid(name, format!("{name}: {error}")))
+    }
+
+    /// A list of objects, each with the name that messages call it by: `image_with_roles[0]`.
+    pub(crate) fn objects(&mut self, name: &str) -> Result<Vec<(String, Self)>, Failure> {
+        let Some(raw) = self.take(name) else { return Ok(Vec::new()) };
+        let allowed = "a list of objects";
+        if !raw.get().starts_with('[') {
+            return Err(wrong(name, raw, allowed));
+        }
+        let entries: Entries<'a> = serde_json::from_str(raw.get())
+            .map_err(|error| Failure::invalid(name, format!("{name}: {error}")))?;
+        let entries = entries.0.into_iter().enumerate().filter(|(_, raw)| raw.get() != "null");
+        entries
+            .map(|(index, raw)| {
+                let field = format!("{name}[{index}]");
+                if !raw.get().starts_with('{') {
+                    return Err(wrong(&field, raw, "an object"));
+                }
+                match serde_json::from_str(raw.get()) {
+                    Ok(fields) => Ok((field, fields)),
+                    Err(error) => Err(Failure::invalid(&field, format!("{field}: {error}"))),
+                }
+            })
+            .collect()
     }
 
     /// The fields that were not taken, as they came.
@@ -323,6 +352,20 @@ mod tests {
         assert_eq!(word(r#"{"f":" "}"#).unwrap(), None);
         let failure = word(r#"{"f":"sync"}"#).unwrap_err();
         assert_eq!(failure.public, "f: \"sync\" found, allowed is async, callback");
+    }
+
+    #[test]
+    fn a_list_of_objects_is_read_field_by_field() {
+        let mut list = fields(r#"{"f":[{"url":"a","role":"x"},null,{}]}"#).objects("f").unwrap();
+        assert_eq!(list.iter().map(|(field, _)| field.as_str()).collect::<Vec<_>>(), ["f[0]", "f[2]"]);
+        assert_eq!(list[0].1.text("url").unwrap().as_deref(), Some("a"));
+        assert_eq!(list[1].1.text("url").unwrap(), None);
+        for (json, text) in [
+            (r#"{"f":{"url":"a"}}"#, "f: an object found, allowed is a list of objects"),
+            (r#"{"f":["a"]}"#, "f[0]: \"a\" found, allowed is an object"),
+        ] {
+            assert_eq!(fields(json).objects("f").err().unwrap().public, text);
+        }
     }
 
     #[test]

@@ -2,8 +2,9 @@
 //! speak to upstreams; both meet in the domain's plain types, so there are N + M codecs and never N x M.
 //!
 //! Each API is one folder below `apis/`, whichever faces it has. To add one, see `docs/guide/adding-an-api.md`.
-//! What the folders share: `fields` and `inputs` read clients' JSON, `lenient` upstreams' JSON, `refusal` an
-//! upstream's "no"; `answer` makes replies to clients, `progress` the percentage in them; `key` finds a client's key.
+//! What the folders share: `fields` and `inputs` read clients' JSON, `multipart` their forms, `lenient` upstreams' JSON,
+//! `refusal` an upstream's "no"; `answer` makes replies to clients, `progress` the percentage in them; `key` finds a
+//! client's key.
 
 mod answer;
 pub mod apis;
@@ -14,6 +15,7 @@ mod inputs;
 mod key;
 mod lenient;
 mod media;
+mod multipart;
 mod progress;
 mod provider;
 mod refusal;

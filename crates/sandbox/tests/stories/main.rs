@@ -15,6 +15,8 @@ mod kie;
 #[cfg(test)]
 mod media;
 #[cfg(test)]
+mod openai;
+#[cfg(test)]
 mod replicate;
 #[cfg(test)]
 mod restart;

@@ -1,0 +1,149 @@
+//! The Videos part of OpenAI's JSON as it is on the wire, for both faces.
+
+use serde::{Deserialize, Serialize};
+
+use crate::lenient;
+
+/// The registry name of the API, and of its vendor fields.
+pub(super) const NAME: &str = "openai";
+
+/// The field that brings an image: a file, or an object that refers to one.
+pub(super) const INPUT_REFERENCE: &str = "input_reference";
+/// The field of a clip's pixels.
+pub(super) const SIZE: &str = "size";
+
+/// The body of a submission, as we send it; vendor fields follow. Not sent, because the API has no such fields and the
+/// result is the same kind of thing without: `seed`, `enhance_prompt`, `watermark`.
+#[derive(Debug, Serialize)]
+pub(super) struct Generation<'a> {
+    pub(super) model: &'a str,
+    pub(super) prompt: &'a str,
+    /// A number as text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) seconds: Option<String>,
+    /// `1280x720`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) size: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) input_reference: Option<InputReference>,
+}
+
+/// An image by reference.
+#[derive(Debug, Serialize)]
+pub(super) struct InputReference {
+    pub(super) image_url: String,
+}
+
+/// The words of `status`; other hosts have more.
+pub(super) mod status {
+    pub(in super::super) const QUEUED: &str = "queued";
+    pub(in super::super) const IN_PROGRESS: &str = "in_progress";
+    pub(in super::super) const COMPLETED: &str = "completed";
+    pub(in super::super) const FAILED: &str = "failed";
+}
+
+/// The reply to a submission and to a poll.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Video {
+    #[serde(deserialize_with = "lenient::text")]
+    pub(super) id: String,
+    /// `video`.
+    #[serde(deserialize_with = "lenient::text")]
+    pub(super) object: String,
+    #[serde(deserialize_with = "lenient::text")]
+    pub(super) model: String,
+    #[serde(deserialize_with = "lenient::text")]
+    pub(super) status: String,
+    /// 0 to 100.
+    #[serde(deserialize_with = "lenient::percent")]
+    pub(super) progress: Option<u8>,
+    /// Unix seconds; so are the next two.
+    #[serde(deserialize_with = "lenient::whole_or_zero")]
+    pub(super) created_at: i64,
+    #[serde(deserialize_with = "lenient::whole")]
+    pub(super) completed_at: Option<i64>,
+    /// When the bytes are gone; null, since nobody here knows it.
+    #[serde(deserialize_with = "lenient::whole")]
+    pub(super) expires_at: Option<i64>,
+    /// At `failed`.
+    #[serde(deserialize_with = "lenient::nested")]
+    pub(super) error: Option<VideoError>,
+    #[serde(deserialize_with = "lenient::text")]
+    pub(super) prompt: String,
+    /// Always null: there are no remixes here.
+    #[serde(skip_deserializing)]
+    pub(super) remixed_from_video_id: (),
+    /// A number as text; empty if the client left it to the model, because clients expect a text.
+    #[serde(deserialize_with = "lenient::text")]
+    pub(super) seconds: String,
+    /// `1280x720`; empty if the client left it to the model.
+    #[serde(deserialize_with = "lenient::text")]
+    pub(super) size: String,
+    /// At `completed`. Not OpenAI's: what most other hosts have, and their clients look for.
+    #[serde(deserialize_with = "lenient::text", skip_serializing_if = "String::is_empty")]
+    pub(super) url: String,
+    /// Other hosts' place of the URL; so is the next.
+    #[serde(deserialize_with = "lenient::text", skip_serializing)]
+    pub(super) video_url: String,
+    #[serde(deserialize_with = "lenient::nested", skip_serializing)]
+    pub(super) metadata: Option<Metadata>,
+}
+
+/// `metadata` of a finished task.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Metadata {
+    #[serde(deserialize_with = "lenient::text")]
+    pub(super) url: String,
+}
+
+/// Why a task failed: `code` is a word.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct VideoError {
+    #[serde(deserialize_with = "lenient::text")]
+    pub(super) code: String,
+    #[serde(deserialize_with = "lenient::text")]
+    pub(super) message: String,
+}
+
+/// The reply to a request that failed. Other hosts put `code` and `message` beside `error`, or have no `error`.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct ErrorReply {
+    #[serde(deserialize_with = "lenient::nested")]
+    pub(super) error: Option<HttpError>,
+    #[serde(deserialize_with = "lenient::text", skip_serializing)]
+    code: String,
+    #[serde(deserialize_with = "lenient::text", skip_serializing)]
+    message: String,
+}
+
+/// Why a request failed.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct HttpError {
+    #[serde(deserialize_with = "lenient::text")]
+    pub(super) message: String,
+    #[serde(deserialize_with = "lenient::text")]
+    pub(super) r#type: String,
+    /// The request field at fault.
+    #[serde(skip_deserializing)]
+    pub(super) param: Option<String>,
+    #[serde(deserialize_with = "lenient::text")]
+    pub(super) code: String,
+}
+
+impl ErrorReply {
+    /// The reply to send.
+    pub(super) fn of(error: HttpError) -> Self {
+        Self { error: Some(error), ..Self::default() }
+    }
+
+    /// What went wrong, wherever it stands.
+    pub(super) fn into_error(self) -> HttpError {
+        let (code, message) = (self.code, self.message);
+        self.error.unwrap_or(HttpError { code, message, ..HttpError::default() })
+    }
+}
