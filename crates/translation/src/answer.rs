@@ -32,7 +32,7 @@ pub(crate) fn failure(status: StatusCode, failure: &Failure, body: &impl Seriali
     reply
 }
 
-/// The list of models in the shape of OpenAI's API, which the field has made its own; each name once, with its scopes.
+/// The list of models in the shape that the field has made its own; each name once, with its scopes.
 pub(crate) fn models(models: &[ModelListing]) -> Reply {
     let mut data: Vec<ModelEntry<'_>> = Vec::new();
     for model in models {

@@ -46,7 +46,7 @@ pub trait Dialect: Send + Sync {
         false
     }
 
-    /// The headers that tell a client where it stands with its rate limit. The names are those that OpenAI's API
+    /// The headers that tell a client where it stands with its rate limit. The names are those that the field
     /// made common; an API with names of its own overrides this.
     fn rate_limit_headers(&self, status: &LimitStatus) -> Vec<(HeaderName, HeaderValue)> {
         vec![
