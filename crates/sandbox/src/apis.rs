@@ -1,5 +1,6 @@
 //! The APIs that the sandbox speaks: one file and one registry line for each. Pure: bytes in, bytes out.
 
+mod apimart;
 mod apixo;
 mod evolink;
 mod fal;
@@ -19,6 +20,7 @@ pub(crate) static APIS: &[&dyn Api] = &[
     &v2::V2,
     &apixo::Apixo,
     &evolink::EvoLink,
+    &apimart::ApiMart,
     &fal::Fal,
     &openai::OpenAi,
     &replicate::Replicate,

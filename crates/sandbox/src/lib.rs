@@ -10,7 +10,7 @@
 //! |---|---|
 //! | `POST /api/v1/veo/generate`, `GET /api/v1/veo/record-info?taskId=` | kie's Veo API |
 //! | `POST /v2/{scope}/generations`, `GET /v2/{scope}/generations/{task_id}` | the `/v2` contract, as an upstream |
-//! | `POST /v1/{videos,images,audios}/generations`, `GET /v1/tasks/{task_id}` | EvoLink's API |
+//! | `POST /v1/{videos,images,audios}/generations`, `GET /v1/tasks/{task_id}` | EvoLink's API; behind `/apimart` APIMart's |
 //! | `POST /v1/videos`, `GET /v1/videos/{id}`, `GET /v1/videos/{id}/content` | the Videos part of OpenAI's API |
 //! | `POST /v1/models/{owner}/{name}/predictions`, `POST /v1/predictions`, `GET /v1/predictions/{id}` | Replicate's Veo models |
 //! | `GET /media/{task_id}.{mp4,png,wav}` | the result of a finished task; `Range` works; no key needed |

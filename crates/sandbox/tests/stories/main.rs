@@ -1,6 +1,8 @@
 //! Stories over real sockets: what a gateway, or a test of one, sees of the sandbox.
 
 #[cfg(test)]
+mod apimart;
+#[cfg(test)]
 mod apixo;
 #[cfg(test)]
 mod client;
