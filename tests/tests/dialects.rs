@@ -91,6 +91,26 @@ const APIS: &[Api] = &[
         state_at: "/status",
         done: || json!("COMPLETED"),
     },
+    Api {
+        name: "apimart",
+        create: "/apimart/v1/videos/generations",
+        body: || json!({ "prompt": PROMPT, "model": "veo3.1-fast" }),
+        scheme: "Bearer",
+        id_at: "/data/0/task_id",
+        read: "/apimart/v1/tasks/{id}",
+        state_at: "/data/status",
+        done: || json!("completed"),
+    },
+    Api {
+        name: "openai",
+        create: "/v1/videos",
+        body: || json!({ "prompt": PROMPT, "model": "veo3.1-fast" }),
+        scheme: "Bearer",
+        id_at: "/id",
+        read: "/v1/videos/{id}",
+        state_at: "/status",
+        done: || json!("completed"),
+    },
 ];
 
 #[tokio::test]
