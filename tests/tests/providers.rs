@@ -1,0 +1,37 @@
+//! Each upstream API in turn makes a clip: submitted once, polled, copied, and served by the gateway.
+
+use serde_json::json;
+use tests::config::{account, of, video};
+use tests::media::probe;
+use tests::{Gateway, SandboxProcess};
+
+/// Each provider with its own name of a model, where the operator has to say it.
+const PROVIDERS: [(&str, Option<&str>); 8] = [
+    ("apimart", None),
+    ("apixo", None),
+    ("evolink", None),
+    ("fal", None),
+    ("kie", None),
+    ("openai", Some("sora-2")),
+    ("replicate", None),
+    ("v2", None),
+];
+const MODEL: &str = "veo3.1-fast";
+
+#[tokio::test]
+async fn every_provider_makes_a_clip() {
+    for (provider, upstream_model) in PROVIDERS {
+        let sandbox = SandboxProcess::start().await;
+        let base_url = format!("{}/{provider}", sandbox.url());
+        let mut hop = json!({ "account": provider });
+        if let Some(upstream_model) = upstream_model {
+            hop["upstream_model"] = json!(upstream_model);
+        }
+        let route = json!({ "model": MODEL, "accounts": [hop] });
+        let gateway =
+            Gateway::with_config(of(vec![account(provider, provider, &base_url)], vec![route])).await;
+        let task = gateway.succeeded("videos", &video("a lighthouse", MODEL)).await;
+        assert_eq!(probe(&gateway.output(&task).await).codec, "h264", "{provider}");
+        assert_eq!(sandbox.ledger().await.accepted("a lighthouse"), 1, "{provider}");
+    }
+}
