@@ -87,7 +87,8 @@ fn decode_input(model: &str, mut fields: Fields<'_>) -> Result<Draft, Failure> {
     })
 }
 
-/// The public model that a model of kie's Veo is; any other name is a public one itself.
+/// The public model that a model of kie's Veo is; any other name is a public one itself. References have one public name,
+/// without a lite tier.
 fn public_name(model: &str, generation_type: GenerationType) -> Result<&str, Failure> {
     match (model, generation_type) {
         (veo::QUALITY, GenerationType::References) => {
