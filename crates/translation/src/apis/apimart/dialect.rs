@@ -44,7 +44,7 @@ impl Dialect for ApiMart {
         match endpoint.action {
             Action::Create => Ok(Intent::Create(Box::new(decode_draft(scope(endpoint), &call.body)?))),
             Action::Get => Ok(Intent::Get { id: TaskId::new(params.get("task_id")), scope: None }),
-            _ => Ok(Intent::Models),
+            Action::Models => Ok(Intent::Models),
         }
     }
 
