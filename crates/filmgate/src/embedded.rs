@@ -18,6 +18,8 @@ const PACE: Pace = Pace {
 };
 /// The sandbox demands a key, as every upstream does; which one does not matter.
 const CREDENTIAL: &str = "sandbox";
+/// Accounts that a model is routed to: a second one shows what failover does, and a task that shall fail fails soon.
+const ACCOUNTS_MAX: usize = 2;
 
 /// Starts the sandbox on a free loopback port, with faults from `FILMGATE_SANDBOX_FAULT`.
 pub(crate) async fn start(config: &Config) -> anyhow::Result<Sandbox> {
@@ -44,14 +46,14 @@ pub(crate) fn accounts(base_url: &str) -> Vec<Account> {
     translation::PROVIDERS.iter().map(|provider| account(provider.name())).collect()
 }
 
-/// Routes for all models, to every provider that serves them, in the order of the registry.
+/// Routes for all models, to the first providers of the registry that serve them.
 pub(crate) fn routes(catalogue: &Catalogue) -> Vec<Route> {
     let candidates = |model: &str| {
         let candidate = |provider: &&'static dyn translation::Provider| {
             let account = AccountName::new(sandbox_account(provider.name()));
             provider.upstream_model(model).map(|upstream_model| Candidate { account, upstream_model })
         };
-        translation::PROVIDERS.iter().filter_map(candidate).collect()
+        translation::PROVIDERS.iter().filter_map(candidate).take(ACCOUNTS_MAX).collect()
     };
     catalogue
         .iter()
