@@ -10,20 +10,23 @@ use crate::{setup, tidy};
 
 /// Installs what is missing, builds the binary, runs all tests. `arguments` go to nextest.
 pub(crate) fn test(root: &Path, arguments: &[&str]) -> anyhow::Result<()> {
-    setup::for_tests()?;
+    setup::for_tests(root)?;
     Step::new("build", root, &["cargo", "build", "--package", "filmgate"]).run()?;
     Step::new("doc tests", root, &["cargo", "test", "--doc", "--workspace"]).run()?;
     // Last, so that its summary is what one sees at the end.
     let words: Vec<&str> =
         ["cargo", "nextest", "run", "--workspace"].into_iter().chain(arguments.iter().copied()).collect();
-    Step::new("tests", root, &words).env("FILMGATE_BIN", binary(root)?).run()
+    Step::new("tests", root, &words)
+        .env("FILMGATE_BIN", binary(root)?)
+        .env("FILMGATE_SDK_PYTHON", setup::sdk_python(root))
+        .run()
 }
 
 /// Everything that a change must pass, cheapest first.
 pub(crate) fn ci(root: &Path) -> anyhow::Result<()> {
     Step::new("format", root, &["cargo", "fmt", "--all", "--check"]).run()?;
     tidy::run(root)?;
-    setup::everything()?;
+    setup::everything(root)?;
     dependencies(root)?;
     let lint = ["cargo", "clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
     Step::new("lint", root, &lint).run()?;

@@ -30,7 +30,7 @@ fn run(arguments: &[String]) -> anyhow::Result<()> {
     let root = root();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
-        ["setup"] => setup::everything(),
+        ["setup"] => setup::everything(&root),
         ["test", rest @ ..] => chores::test(&root, rest),
         ["ci"] => chores::ci(&root),
         ["tidy"] => tidy::run(&root),

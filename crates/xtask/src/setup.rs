@@ -1,7 +1,9 @@
 //! Installs what the tests and checks need and this machine lacks. What is there is left as it is.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+
+use anyhow::Context as _;
 
 use crate::step::{Step, say};
 
@@ -24,32 +26,63 @@ const PROGRAMS: &[Program] = &[
     Program { name: "chromium", package: "chromium" },
 ];
 
+/// Where the clients are installed, and which.
+const SDKS: &str = "target/sdks";
+const REQUIREMENTS: &str = "tests/sdks/requirements.txt";
+
 const NEXTEST: Tool = Tool { name: "nextest", version: "0.9.143" };
 const DENY: Tool = Tool { name: "deny", version: "0.20.2" };
 
-/// What the tests need.
-pub(crate) fn for_tests() -> anyhow::Result<()> {
-    let missing: Vec<&Program> =
-        PROGRAMS.iter().filter(|program| !answers(&[program.name, "--version"])).collect();
+/// What the tests need in the repository at `root`.
+pub(crate) fn for_tests(root: &Path) -> anyhow::Result<()> {
+    let mut missing: Vec<&str> = PROGRAMS
+        .iter()
+        .filter(|program| !answers(&[program.name, "--version"]))
+        .map(|program| program.package)
+        .collect();
+    if !succeeds(&["python3", "-c", "import ensurepip, venv"]) {
+        missing.push("python3-venv");
+    }
     install_packages(&missing)?;
+    install_sdks(root)?;
     install_tool(&NEXTEST)
 }
 
 /// What the tests and the other checks need.
-pub(crate) fn everything() -> anyhow::Result<()> {
-    for_tests()?;
+pub(crate) fn everything(root: &Path) -> anyhow::Result<()> {
+    for_tests(root)?;
     install_tool(&DENY)
 }
 
-fn install_packages(missing: &[&Program]) -> anyhow::Result<()> {
+fn install_packages(missing: &[&str]) -> anyhow::Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
     apt_get("packages", &["update"])?;
-    let packages = missing.iter().map(|program| program.package);
+    let packages = missing.iter().copied();
     let arguments: Vec<&str> =
         ["install", "--yes", "--no-install-recommends"].into_iter().chain(packages).collect();
     apt_get("packages", &arguments)
+}
+
+/// The Python that knows the clients of `tests/sdks`.
+pub(crate) fn sdk_python(root: &Path) -> PathBuf {
+    root.join(SDKS).join("bin/python")
+}
+
+/// Installs the clients unless exactly these are there.
+fn install_sdks(root: &Path) -> anyhow::Result<()> {
+    let wanted = std::fs::read_to_string(root.join(REQUIREMENTS)).context("reading the list of clients")?;
+    let marker = root.join(SDKS).join("installed.txt");
+    if std::fs::read_to_string(&marker).is_ok_and(|installed| installed == wanted) {
+        return Ok(());
+    }
+    Step::new("clients", root, &["python3", "-m", "venv", "--clear", SDKS]).run()?;
+    let python = sdk_python(root);
+    let words =
+        [&*python.to_string_lossy(), "-m", "pip", "install", "--quiet", "--requirement", REQUIREMENTS];
+    Step::new("clients", root, &words).run()?;
+    std::fs::write(&marker, wanted).context("noting which clients are installed")
 }
 
 fn apt_get(step: &'static str, arguments: &[&str]) -> anyhow::Result<()> {
@@ -77,11 +110,20 @@ fn install_tool(tool: &Tool) -> anyhow::Result<()> {
         .run()
 }
 
+/// Whether a program is there. ffprobe knows `-version` only, so that it starts at all is enough; a subcommand of cargo
+/// is there if it succeeds.
 fn answers(words: &[&str]) -> bool {
+    if words[0] == "cargo" { succeeds(words) } else { quietly(words).status().is_ok() }
+}
+
+fn succeeds(words: &[&str]) -> bool {
+    quietly(words).status().is_ok_and(|status| status.success())
+}
+
+fn quietly(words: &[&str]) -> Command {
     let mut command = Command::new(words[0]);
     command.args(&words[1..]).stdout(Stdio::null()).stderr(Stdio::null());
-    // ffprobe knows -version only; that it starts at all is enough.
-    command.status().is_ok_and(|status| status.success() || words[0] != "cargo")
+    command
 }
 
 #[cfg(test)]
@@ -93,5 +135,6 @@ mod tests {
         assert!(answers(&["cargo", "--version"]));
         assert!(!answers(&["cargo", "no-such-subcommand", "--version"]));
         assert!(!answers(&["no-such-program", "--version"]));
+        assert!(!succeeds(&["false"]));
     }
 }
