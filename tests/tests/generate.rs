@@ -60,6 +60,14 @@ async fn alone_with_nothing_but_a_folder() {
     run(command.arg("--data").arg(folder.path().join("data")), &out).await;
     let clip = probe_file(&out);
     assert_eq!((clip.codec.as_str(), clip.width), ("h264", 480));
+
+    let mut list = Process::command();
+    let listed = Process::run(list.args(["keys", "list", "--data"]).arg(folder.path().join("data"))).await;
+    assert_eq!(
+        listed.stdout.lines().count(),
+        1,
+        "no key is left, so that a server still makes its first: {listed:?}"
+    );
 }
 
 #[tokio::test]

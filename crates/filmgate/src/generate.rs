@@ -7,10 +7,11 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use domain::{Call, OwnerId, Reply, media_type_of_bytes};
+use config::{ClientKey, Config};
+use domain::{Call, Credential, OwnerId, Reply, media_type_of_bytes};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
-use tasks::{Keyring, NewKey};
+use tasks::{Keyring, NewKey, generate_key};
 use upstream::{Bounds, Settings, Upstream};
 
 use crate::cli::GenerateOptions;
@@ -23,6 +24,8 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 const SAVE: Bounds = Bounds { bytes_max: 16 << 30, timeout: Duration::from_secs(3600) };
 /// Between two polls.
 const POLL_EVERY: Duration = Duration::from_millis(500);
+/// What the key of this command is called where a name is needed.
+const KEY_NAME: &str = "generate";
 /// Polls in a row that may fail before giving up.
 const FAILURES_MAX: u32 = 20;
 
@@ -60,27 +63,44 @@ impl Gateway {
             let url = url.trim_end_matches('/').to_owned();
             return Ok(Self { upstream, url, key, running: None, lent: None });
         }
-        let mut config = source::data_config(&options.data)?;
-        let (url, running, beside) = if store::SqliteStore::is_served(source::store_path(&config))? {
-            (serve::served_url(&config)?, None, Some(keys::keyring(&config)?))
-        } else {
-            telemetry::log(telemetry::Format::Text, "warn")?;
-            config.server.listen.set_port(0);
-            config.server.admin_listen.set_port(0);
-            let running = Running::start(&config).await?;
-            (running.url.clone(), Some(running), None)
+        let config = source::data_config(&options.data)?;
+        if store::SqliteStore::is_served(source::store_path(&config))? {
+            return Self::beside(upstream, &config, options.key.clone()).await;
+        }
+        Self::alone(upstream, config, options.key.clone()).await
+    }
+
+    /// The gateway that serves the data directory, with a key of its store that is revoked at the end.
+    async fn beside(upstream: Upstream, config: &Config, key: Option<String>) -> anyhow::Result<Self> {
+        let url = serve::served_url(config)?;
+        if let Some(key) = key {
+            return Ok(Self { upstream, url, key, running: None, lent: None });
+        }
+        let keyring = keys::keyring(config)?;
+        let new = NewKey { name: KEY_NAME.to_owned(), ..NewKey::default() };
+        let (key, record) = keyring.create(new).await?;
+        Ok(Self { upstream, url, key, running: None, lent: Some((keyring, record.owner)) })
+    }
+
+    /// A gateway on free ports. Its key is not stored, so that the first start of a server still makes one.
+    async fn alone(upstream: Upstream, mut config: Config, key: Option<String>) -> anyhow::Result<Self> {
+        telemetry::log(telemetry::Format::Text, "warn")?;
+        config.server.listen.set_port(0);
+        config.server.admin_listen.set_port(0);
+        let key = match key {
+            Some(key) => key,
+            None => generate_key().map_err(anyhow::Error::msg)?,
         };
-        let (key, lent) = match &options.key {
-            Some(key) => (key.clone(), None),
-            None => {
-                let own = || running.as_ref().map(|running: &Running| running.keyring.clone());
-                let keyring = beside.or_else(own).context("a gateway has a keyring")?;
-                let new = NewKey { name: "generate".to_owned(), ..NewKey::default() };
-                let (key, record) = keyring.create(new).await?;
-                (key, Some((keyring, record.owner)))
-            }
-        };
-        Ok(Self { upstream, url, key, running, lent })
+        config.keys.push(ClientKey {
+            name: KEY_NAME.to_owned(),
+            secret: Credential::new(key.clone()),
+            requests_per_minute: config.limits.requests_per_minute,
+            concurrent_tasks: config.limits.concurrent_tasks,
+            dialect: None,
+        });
+        let running = Running::start(&config).await?;
+        let url = running.url.clone();
+        Ok(Self { upstream, url, key, running: Some(running), lent: None })
     }
 
     async fn close(self) {

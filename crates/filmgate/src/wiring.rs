@@ -218,7 +218,8 @@ fn keyring(config: &Config, store: Arc<dyn TaskStore>) -> Keyring {
         },
         dialect: key.dialect.clone(),
     });
-    Keyring::new(store, from_environment.into_iter().chain(from_config), defaults)
+    // Of two declarations of one key the later counts, and whose the environment's is must not depend on the rest.
+    Keyring::new(store, from_config.chain(from_environment), defaults)
 }
 
 fn parts(
