@@ -28,13 +28,15 @@ pub(crate) async fn step(mut held: Held<'_>) -> Result<(), StepError> {
             held.done(wait).await
         }
         Progress::Failed(failure) if !collecting => {
-            tracing::info!(task = %held.task.id, reason = %failure, "the upstream failed");
+            tracing::info!(task = %held.task.id, kind = failure.kind.name(), "the upstream failed");
+            tracing::debug!(task = %held.task.id, reason = %failure, "what it said");
             held.apply(TaskEvent::AttemptFailed { reason: failure.to_string() })?;
             let plan = held.shared.router.plan(&held.task.request, &held.task.attempts);
             failover::try_again(held, failure, &plan).await
         }
         Progress::Unclear { reason } => {
-            tracing::info!(task = %held.task.id, reason, "the upstream gave no clear answer; asking again");
+            tracing::info!(task = %held.task.id, "the upstream gave no clear answer; asking again");
+            tracing::debug!(task = %held.task.id, reason, "what it said");
             unclear(held).await
         }
         // It said "finished" before: the results it named then may still be there. Or it sends us from one address to

@@ -136,6 +136,7 @@ async fn send(held: &Held<'_>, sending: Sending) -> Outcome {
     outcome
 }
 
+/// What an upstream says may repeat the prompt, so it is kept with the attempt and logged for debugging only.
 async fn conclude(mut held: Held<'_>, outcome: Outcome, plan: &Plan) -> Result<(), StepError> {
     match outcome {
         Outcome::Answered(SubmitOutcome::Accepted { handle }) => {
@@ -144,13 +145,15 @@ async fn conclude(mut held: Held<'_>, outcome: Outcome, plan: &Plan) -> Result<(
             held.done(first).await
         }
         Outcome::Answered(SubmitOutcome::Unknown { reason }) => {
-            tracing::warn!(task = %held.task.id, reason, "whether the upstream took the task is not known; it is held");
+            tracing::warn!(task = %held.task.id, "whether the upstream took the task is not known; it is held");
+            tracing::debug!(task = %held.task.id, reason, "why it is not known");
             held.apply(TaskEvent::SubmitUnknown { reason })?;
             let hold = held.shared.settings.unknown_hold;
             held.done(hold).await
         }
         Outcome::Answered(SubmitOutcome::Rejected(failure)) => {
-            tracing::info!(task = %held.task.id, reason = %failure, "the upstream refused the task");
+            tracing::info!(task = %held.task.id, kind = failure.kind.name(), "the upstream refused the task");
+            tracing::debug!(task = %held.task.id, reason = %failure, "what it said");
             held.apply(TaskEvent::SubmitRejected { reason: failure.to_string() })?;
             failover::try_again(held, failure, plan).await
         }

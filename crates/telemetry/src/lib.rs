@@ -30,7 +30,7 @@ pub enum LogError {
 }
 
 /// Begins to log to standard error, once for the process. `directives` is a level or a list such as
-/// `info,hyper=warn`; no prompt, key or body is ever logged at any level.
+/// `info,hyper=warn`. Whoever logs keeps keys out at every level, and what may repeat a prompt below `info`.
 pub fn log(format: Format, directives: &str) -> Result<(), LogError> {
     let filter = EnvFilter::try_new(format!("{QUIET},{directives}"))?;
     let builder = tracing_subscriber::fmt()
