@@ -16,7 +16,7 @@ pub(crate) async fn run(options: KeysOptions) -> anyhow::Result<ExitCode> {
     let keyring = keyring(&source::data_config(&options.data)?)?;
     match options.action {
         KeysAction::Create { name, requests_per_minute, concurrent_tasks } => {
-            let new = NewKey { name, secret: None, requests_per_minute, concurrent_tasks };
+            let new = NewKey { name, requests_per_minute, concurrent_tasks };
             let (secret, record) = keyring.create(new).await?;
             println!("{secret}");
             eprintln!("id {}; the key cannot be read again", record.owner);

@@ -45,8 +45,6 @@ pub struct DeclaredKey {
 pub struct NewKey {
     /// The operator's name for it.
     pub name: String,
-    /// The key itself, if the operator brings one.
-    pub secret: Option<String>,
     /// Requests a minute, if other than the default.
     pub requests_per_minute: Option<u32>,
     /// Tasks at one time, if other than the default.
@@ -86,10 +84,7 @@ impl Keyring {
 
     /// Makes a key and returns it with its record; this is the only time that the key can be read.
     pub async fn create(&self, new: NewKey) -> Result<(String, KeyRecord), StoreError> {
-        let secret = match new.secret {
-            Some(secret) => secret,
-            None => generate_key().map_err(StoreError::Unavailable)?,
-        };
+        let secret = generate_key().map_err(StoreError::Unavailable)?;
         let record = KeyRecord {
             owner: OwnerId::new(format!("key_{}", uuid::Uuid::now_v7().simple())),
             name: new.name,
