@@ -14,6 +14,11 @@ pub struct Account {
     pub provider: String,
     /// Where the provider's API is, for instance `https://api.example.com`; calls append their path.
     pub base_url: String,
+    /// Where the provider takes files that go into requests, if it does; without it inputs are published at this
+    /// gateway's own URLs.
+    pub files_url: Option<String>,
+    /// Whether it is an account at the maker of the models it serves.
+    pub official: bool,
     /// What proves that we may use it.
     pub credential: Credential,
     /// Submits a minute; more wait their turn.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Draft, DraftInput, Failure, Role, Scope};
+use crate::{Derivation, Draft, DraftInput, DraftMedia, Failure, Role, Scope, media_type_of_bytes};
 
 /// A public model: its name, its bounds. An empty list means that the values are not restricted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,7 +39,13 @@ pub struct ImageRule {
     /// What they are for.
     #[serde(default)]
     pub used_as: ImageUse,
+    /// The largest image, in bytes; absent if only the limits of bodies count.
+    #[serde(default)]
+    pub bytes_max: Option<u64>,
 }
+
+/// The formats of images that models read, told by their content. Source: the documents of all providers of Veo.
+const IMAGE_TYPES: &[&str] = &["image/jpeg", "image/png", "image/webp"];
 
 /// What a model's images are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -55,22 +61,29 @@ pub enum ImageUse {
 impl ModelSpec {
     /// Whether this model can serve `draft`; a `Failure` names the field, the value and what is allowed.
     pub fn check(&self, draft: &Draft) -> Result<(), Failure> {
-        if draft.scope != self.scope {
-            let text =
-                format!("model: {} makes {}, not {}", self.name, self.scope.as_str(), draft.scope.as_str());
+        if let Some(scope) = draft.scope.filter(|scope| *scope != self.scope) {
+            let text = format!("model: {} makes {}, not {}", self.name, self.scope.as_str(), scope.as_str());
             return Err(Failure::invalid("model", text));
+        }
+        let upscaled = draft.basis.as_ref().is_some_and(|basis| basis.derivation == Derivation::Upscale);
+        if upscaled {
+            return Ok(());
         }
         if draft.prompt.trim().is_empty() {
             return Err(Failure::invalid("prompt", "prompt: required, and must not be empty"));
         }
         self.check_counts(draft)?;
+        for input in &draft.inputs {
+            self.check_media(input)?;
+        }
         one_of("aspect_ratio", draft.output.aspect_ratio.as_deref(), &self.aspect_ratios, &self.name)?;
         one_of("resolution", draft.output.resolution.as_deref(), &self.resolutions, &self.name)
     }
 
     fn check_counts(&self, draft: &Draft) -> Result<(), Failure> {
         let videos = draft.inputs.iter().filter(|input| input.role == Some(Role::Video)).count();
-        let images = draft.inputs.len() - videos;
+        let others = draft.inputs.iter().filter(|i| matches!(i.role, Some(Role::Audio | Role::Mask))).count();
+        let images = draft.inputs.len() - videos - others;
         let ImageRule { min, max, .. } = self.images;
         if images < min || images > max {
             let allowed = if min == max { min.to_string() } else { format!("{min} to {max}") };
@@ -82,6 +95,14 @@ impl ModelSpec {
             return Err(Failure::invalid("videos", text));
         }
         Ok(())
+    }
+
+    /// An image that is in the request itself shows by its bytes whether it can be read.
+    fn check_media(&self, input: &DraftInput) -> Result<(), Failure> {
+        match (&input.media, input.role) {
+            (DraftMedia::Url(_), _) | (_, Some(Role::Video | Role::Audio)) => Ok(()),
+            (DraftMedia::Inline(bytes), _) => self.images.check(&input.field, bytes, bytes.len() as u64),
+        }
     }
 
     /// The role of each input of a checked draft, in order: the client's own word, else by position.
@@ -103,6 +124,26 @@ impl ModelSpec {
     }
 }
 
+impl ImageRule {
+    /// Whether an image of `size` bytes that begins with `head` can be an input; `field` is for the message.
+    pub fn check(&self, field: &str, head: &[u8], size: u64) -> Result<(), Failure> {
+        let shown = media_type_of_bytes(head);
+        if !shown.is_some_and(|shown| IMAGE_TYPES.contains(&shown)) {
+            let shown = shown.map_or_else(String::new, |shown| format!(" {shown} instead of"));
+            let text =
+                format!("{field}: neither a URL nor an image that can be read:{shown} JPEG, PNG or WebP");
+            return Err(Failure::invalid(field, text));
+        }
+        match self.bytes_max.filter(|max| size > *max) {
+            Some(max) => {
+                let text = format!("{field}: {size} bytes, an image may have at most {max}");
+                Err(Failure::invalid(field, text))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
 fn one_of(field: &str, value: Option<&str>, allowed: &[String], model: &str) -> Result<(), Failure> {
     match value {
         Some(value) if !allowed.is_empty() && !allowed.iter().any(|a| a == value) => {
@@ -116,13 +157,13 @@ fn one_of(field: &str, value: Option<&str>, allowed: &[String], model: &str) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{DraftMedia, OutputSpec};
+    use crate::DraftMedia;
 
     fn frames() -> ModelSpec {
         ModelSpec {
             name: "veo3.1".into(),
             scope: Scope::Videos,
-            images: ImageRule { min: 0, max: 2, used_as: ImageUse::Frames },
+            images: ImageRule { min: 0, max: 2, used_as: ImageUse::Frames, bytes_max: Some(100) },
             videos_max: 0,
             aspect_ratios: vec!["16:9".into(), "9:16".into()],
             resolutions: vec![],
@@ -136,12 +177,10 @@ mod tests {
             media: DraftMedia::Url(format!("https://example.com/{i}.png")),
         };
         Draft {
-            scope: Scope::Videos,
-            model: None,
+            scope: Some(Scope::Videos),
             prompt: "a cat".into(),
             inputs: (0..images).map(input).collect(),
-            output: OutputSpec::default(),
-            vendor: None,
+            ..Draft::default()
         }
     }
 
@@ -168,12 +207,34 @@ mod tests {
     }
 
     #[test]
+    fn an_image_in_the_request_is_judged_by_its_bytes() {
+        let with = |bytes: Vec<u8>| {
+            let mut draft = draft(1);
+            draft.inputs[0].media = DraftMedia::Inline(bytes.into());
+            frames().check(&draft).map_err(|failure| failure.public)
+        };
+        let png = |size: usize| [b"\x89PNG\r\n\x1a\n".to_vec(), vec![0; size - 8]].concat();
+        assert!(with(png(100)).is_ok());
+        assert_eq!(with(png(101)).unwrap_err(), "images[0]: 101 bytes, an image may have at most 100");
+        let gif = with(b"GIF89a".to_vec()).unwrap_err();
+        assert!(gif.ends_with("image/gif instead of JPEG, PNG or WebP"), "{gif}");
+        assert!(with(b"no image".to_vec()).is_err());
+    }
+
+    #[test]
+    fn a_scope_that_the_client_does_not_say_is_the_models() {
+        let mut silent = draft(0);
+        silent.scope = None;
+        assert!(frames().check(&silent).is_ok());
+    }
+
+    #[test]
     fn an_empty_prompt_and_a_foreign_scope_are_refused() {
         let mut empty = draft(0);
         empty.prompt = "  ".into();
         assert_eq!(frames().check(&empty).unwrap_err().field.as_deref(), Some("prompt"));
         let mut foreign = draft(0);
-        foreign.scope = Scope::Images;
+        foreign.scope = Some(Scope::Images);
         assert_eq!(frames().check(&foreign).unwrap_err().public, "model: veo3.1 makes videos, not images");
     }
 }

@@ -20,11 +20,13 @@ pub use failure::{Failure, FailureKind, Retry, with_sources};
 pub use id::{AccountName, AssetId, OwnerId, TaskId};
 pub use limit::{Client, ClientLimits, LimitStatus};
 pub use media::{
-    MediaKind, Output, OutputMedia, Source, extension_of, media_type_of_bytes, media_type_of_extension,
+    Delivered, MediaKind, Output, OutputMedia, Source, extension_of, media_type_of_bytes,
+    media_type_of_extension,
 };
-pub use message::{Call, Reply};
+pub use message::{Call, MediaForm, MediaSlot, Reply};
 pub use request::{
-    Draft, DraftInput, DraftMedia, GenerationRequest, Input, Media, OutputSpec, Role, Scope, Vendor,
+    Basis, Callback, Derivation, Draft, DraftBasis, DraftInput, DraftMedia, DraftUpload, GenerationRequest,
+    Input, Media, OutputSpec, Preference, Role, Scope, Vendor,
 };
 pub use state::{IllegalTransition, TaskEvent, TaskState};
 pub use task::{Attempt, AttemptOutcome, NewAttempt, Task};

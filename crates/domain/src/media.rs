@@ -1,5 +1,6 @@
 //! Media that comes out of a task, and how media types are told.
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::{AssetId, Scope};
@@ -45,6 +46,25 @@ pub struct Source {
     pub kind: MediaKind,
     /// Where the upstream serves it.
     pub url: String,
+    /// Whether it is served only to who proves to have the account. Such a URL is never given to a client.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub needs_credential: bool,
+}
+
+impl Source {
+    /// A result that anybody can read who knows its URL.
+    pub fn open(kind: MediaKind, url: impl Into<String>) -> Self {
+        Self { kind, url: url.into(), needs_credential: false }
+    }
+}
+
+/// A result that an upstream put into its answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivered {
+    /// What the upstream says it is.
+    pub kind: MediaKind,
+    /// The bytes themselves.
+    pub bytes: Bytes,
 }
 
 /// A result as the client gets it.
@@ -106,6 +126,8 @@ const EXTENSIONS: &[(&str, &str)] = &[
     ("audio/mpeg", "mp3"),
     ("audio/ogg", "ogg"),
     ("audio/flac", "flac"),
+    ("audio/aac", "aac"),
+    ("audio/pcm", "pcm"),
 ];
 
 /// The file extension for a media type, without the dot; `bin` if we do not know it.

@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 
+use crate::AssetId;
+
 /// A request: from a client to us, or from us to an upstream.
 #[derive(Debug, Clone)]
 pub struct Call {
@@ -14,8 +16,40 @@ pub struct Call {
     pub query: String,
     /// The headers.
     pub headers: HeaderMap,
-    /// The body, whole.
+    /// The body, whole but for the media that goes into it when it is sent.
     pub body: Bytes,
+    /// Stored media that the way out puts into the body; in the order of their places, no two at the same.
+    pub media: Vec<MediaSlot>,
+}
+
+/// Stored media in a body, so that large media is streamed from where it is kept and no codec holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MediaSlot {
+    /// Before which byte of [`Call::body`] it goes.
+    pub at: usize,
+    /// The media.
+    pub asset: AssetId,
+    /// In which form.
+    pub form: MediaForm,
+}
+
+/// How media stands in a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MediaForm {
+    /// As it is: in multipart forms.
+    Raw,
+    /// As padded standard base64: in JSON.
+    Base64,
+}
+
+impl MediaForm {
+    /// How many bytes `bytes` bytes take in this form.
+    pub fn encoded_len(self, bytes: u64) -> u64 {
+        match self {
+            Self::Raw => bytes,
+            Self::Base64 => bytes.div_ceil(3) * 4,
+        }
+    }
 }
 
 impl Call {
@@ -27,7 +61,25 @@ impl Call {
             query: String::new(),
             headers: HeaderMap::new(),
             body: Bytes::new(),
+            media: Vec::new(),
         }
+    }
+
+    /// Replaces the method.
+    #[must_use]
+    pub fn with_method(mut self, method: Method) -> Self {
+        self.method = method;
+        self
+    }
+
+    /// Adds a secret under `name`, marked so that no log prints it. A secret that cannot stand in a header is left out.
+    #[must_use]
+    pub fn with_secret(mut self, name: HeaderName, secret: &str) -> Self {
+        if let Ok(mut value) = HeaderValue::from_str(secret) {
+            value.set_sensitive(true);
+            self.headers.insert(name, value);
+        }
+        self
     }
 
     /// A POST of JSON.
@@ -49,12 +101,8 @@ impl Call {
     /// Adds `Authorization: Bearer secret`, marked so that no log prints it.
     /// A secret that cannot stand in a header is left out; the upstream then refuses the call.
     #[must_use]
-    pub fn with_bearer(mut self, secret: &str) -> Self {
-        if let Ok(mut value) = HeaderValue::from_str(&format!("Bearer {secret}")) {
-            value.set_sensitive(true);
-            self.headers.insert(header::AUTHORIZATION, value);
-        }
-        self
+    pub fn with_bearer(self, secret: &str) -> Self {
+        self.with_secret(header::AUTHORIZATION, &format!("Bearer {secret}"))
     }
 }
 

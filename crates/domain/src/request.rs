@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::AssetId;
+use crate::{AccountName, AssetId, TaskId};
 
 /// The three kinds of generation of the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -39,10 +39,10 @@ impl Scope {
 
 /// What a client asked for, decoded but not yet checked against a model: the model may be missing, inputs may be
 /// inline, and images have no role yet where the client's API knows none.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Draft {
-    /// The kind of result.
-    pub scope: Scope,
+    /// The kind of result; decided by the model where the client's API does not say.
+    pub scope: Option<Scope>,
     /// The public model name; the scope's default if absent.
     pub model: Option<String>,
     /// The prompt; may be empty where inputs say enough.
@@ -51,8 +51,25 @@ pub struct Draft {
     pub inputs: Vec<DraftInput>,
     /// What the result shall be like.
     pub output: OutputSpec,
+    /// The earlier result that this one is made from.
+    pub basis: Option<DraftBasis>,
+    /// Whom to tell when the task has ended.
+    pub callback: Option<Callback>,
+    /// Which accounts the client wants.
+    pub preference: Option<Preference>,
     /// Fields that only the client's own API knows.
     pub vendor: Option<Vendor>,
+}
+
+/// A result of an earlier task, as a client names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DraftBasis {
+    /// The task; it belongs to the same owner and has succeeded.
+    pub task: TaskId,
+    /// Which of its results, from 0.
+    pub index: usize,
+    /// What is made of it.
+    pub derivation: Derivation,
 }
 
 /// One input of a draft.
@@ -75,6 +92,17 @@ pub enum DraftMedia {
     Inline(Bytes),
 }
 
+/// A file that a client sends ahead of a request, to refer to it by URL.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DraftUpload {
+    /// The file.
+    pub media: DraftMedia,
+    /// The field that it came in, for messages.
+    pub field: String,
+    /// The client's own name for it; empty if it gave none.
+    pub name: String,
+}
+
 /// What a task keeps: complete, checked against its model, media by reference.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -91,9 +119,90 @@ pub struct GenerationRequest {
     /// What the result shall be like.
     #[serde(default)]
     pub output: OutputSpec,
+    /// The earlier result that this one is made from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub basis: Option<Basis>,
+    /// Whom to tell when the task has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub callback: Option<Callback>,
+    /// Which accounts the client wants.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preference: Option<Preference>,
     /// Fields that only one API knows; passed on to a provider of the same API.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vendor: Option<Vendor>,
+}
+
+impl GenerationRequest {
+    /// A request for `scope` that says nothing but what is required.
+    pub fn new(scope: Scope, model: impl Into<String>, prompt: impl Into<String>) -> Self {
+        Self {
+            scope,
+            model: model.into(),
+            prompt: prompt.into(),
+            inputs: Vec::new(),
+            output: OutputSpec::default(),
+            basis: None,
+            callback: None,
+            preference: None,
+            vendor: None,
+        }
+    }
+}
+
+/// A result of an earlier task, with what its upstream needs to find it. Only the account that made it can go on from it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Basis {
+    /// The earlier task.
+    pub task: TaskId,
+    /// Which of its results, from 0.
+    pub index: usize,
+    /// What is made of it.
+    pub derivation: Derivation,
+    /// The account that made it.
+    pub account: AccountName,
+    /// The upstream's own id of the earlier task.
+    pub handle: String,
+}
+
+/// What is made of an earlier result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Derivation {
+    /// Another one like it, changed as the prompt says.
+    Remix,
+    /// The same one with more lines; `OutputSpec::resolution` says how many.
+    Upscale,
+}
+
+impl Derivation {
+    /// As it stands in messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Remix => "remix",
+            Self::Upscale => "upscale",
+        }
+    }
+}
+
+/// Whom to tell when a task has ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Callback {
+    /// Where the client listens.
+    pub url: String,
+    /// What else the client's API says of its callbacks, in words of that API; empty if nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<String>,
+}
+
+/// Which of the accounts that could serve a request its client wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Preference {
+    /// The cheapest first.
+    Cheapest,
+    /// Only accounts at the makers of the models.
+    Official,
 }
 
 /// One input of a request.
@@ -142,6 +251,10 @@ pub enum Role {
     Reference,
     /// A clip to go on from or to change.
     Video,
+    /// Sound to go with the result.
+    Audio,
+    /// Where an image may be changed.
+    Mask,
 }
 
 /// What the result shall be like. Absent means: the provider's default.
@@ -172,6 +285,24 @@ pub struct OutputSpec {
     /// Let the provider mark the result.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub watermark: Option<bool>,
+    /// How many results.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<u32>,
+    /// What must not be seen or heard.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub negative_prompt: Option<String>,
+    /// Whether a clip has sound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audio: Option<bool>,
+    /// How much work goes into an image: `low`, `medium`, `high`, `auto`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quality: Option<String>,
+    /// The file format: `png`, `jpeg`, `webp`, `mp3`, `wav` ...; lower case.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<String>,
+    /// Who speaks, in the model's own names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub voice: Option<String>,
 }
 
 /// Fields of one API that have no meaning outside it, untouched.

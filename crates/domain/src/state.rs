@@ -232,7 +232,7 @@ mod tests {
     }
 
     fn source() -> Source {
-        Source { kind: MediaKind::Video, url: "https://example.com/a.mp4".into() }
+        Source::open(MediaKind::Video, "https://example.com/a.mp4")
     }
 
     fn output() -> Output {

@@ -160,21 +160,14 @@ impl Task {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::{OutputSpec, Scope};
+    use crate::Scope;
 
     pub(crate) fn queued() -> Task {
         Task {
             id: TaskId::new("t"),
             owner: OwnerId::new("o"),
             dialect: "v2".into(),
-            request: GenerationRequest {
-                scope: Scope::Videos,
-                model: "veo3".into(),
-                prompt: "a cat".into(),
-                inputs: vec![],
-                output: OutputSpec::default(),
-                vendor: None,
-            },
+            request: GenerationRequest::new(Scope::Videos, "veo3", "a cat"),
             state: TaskState::Queued,
             attempts: vec![],
             created_at: Timestamp::from_millis(0),

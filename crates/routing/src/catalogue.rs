@@ -95,14 +95,15 @@ impl Catalogue {
 
     /// The model that `draft` asks for, or its scope's default, if that model can serve it.
     pub fn resolve(&self, draft: &Draft) -> Result<&ModelSpec, Failure> {
-        let name = draft.model.as_ref().or_else(|| self.defaults.get(&draft.scope));
+        let default = || draft.scope.and_then(|scope| self.defaults.get(&scope));
+        let name = draft.model.as_ref().or_else(default);
         let name = name.ok_or_else(|| Failure::invalid("model", "model: required"))?;
         let spec = self.get(name).ok_or_else(|| self.unknown(name, draft.scope))?;
         spec.check(draft)?;
         Ok(spec)
     }
 
-    fn unknown(&self, name: &str, scope: Scope) -> Failure {
+    fn unknown(&self, name: &str, scope: Option<Scope>) -> Failure {
         let shown: String = name.chars().take(64).collect();
         let near = self.near_names(name, scope);
         let hint =
@@ -113,7 +114,7 @@ impl Catalogue {
         failure
     }
 
-    fn near_names(&self, name: &str, scope: Scope) -> Vec<&str> {
+    fn near_names(&self, name: &str, scope: Option<Scope>) -> Vec<&str> {
         // Bounds the work that a hostile name can cause.
         if name.len() > 64 {
             return Vec::new();
@@ -122,7 +123,7 @@ impl Catalogue {
         let mut near: Vec<(usize, &str)> = self
             .models
             .values()
-            .filter(|spec| spec.scope == scope)
+            .filter(|spec| scope.is_none_or(|scope| spec.scope == scope))
             .map(|spec| (edit_distance(&lower, &spec.name), spec.name.as_str()))
             .filter(|(distance, known)| *distance <= 2.max(known.len() / 3))
             .collect();
@@ -162,19 +163,13 @@ fn edit_distance(a: &str, b: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use domain::{ImageUse, OutputSpec};
+    use domain::ImageUse;
 
     use super::*;
 
     fn draft(scope: Scope, model: Option<&str>) -> Draft {
-        Draft {
-            scope,
-            model: model.map(str::to_owned),
-            prompt: "a cat".into(),
-            inputs: vec![],
-            output: OutputSpec::default(),
-            vendor: None,
-        }
+        let prompt = "a cat".into();
+        Draft { scope: Some(scope), model: model.map(str::to_owned), prompt, ..Draft::default() }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use domain::{AccountName, Attempt, GenerationRequest};
+use domain::{AccountName, Attempt, GenerationRequest, Preference};
 
 /// The accounts that may serve a public model, in the operator's order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct Candidate {
     pub account: AccountName,
     /// The provider's own name of the model.
     pub upstream_model: String,
+    /// Whether the account is one at the maker of the model.
+    pub official: bool,
 }
 
 /// The answer for one task: whom to try, in order.
@@ -48,8 +50,15 @@ impl Router {
 
     /// Whom to try next for `request` after `attempts`: the accounts least tried so far come first, and among those
     /// the operator's order counts. So the first round follows the route, and a second round begins only when every account has had its try.
+    /// What is made from an earlier result stays with the account that made that.
     pub fn plan(&self, request: &GenerationRequest, attempts: &[Attempt]) -> Plan {
         let mut candidates = self.routes.get(&request.model).cloned().unwrap_or_default();
+        if let Some(basis) = &request.basis {
+            candidates.retain(|candidate| candidate.account == basis.account);
+        }
+        if request.preference == Some(Preference::Official) {
+            candidates.retain(|candidate| candidate.official);
+        }
         let tries = |candidate: &Candidate| {
             attempts.iter().filter(|attempt| attempt.plan.account == candidate.account).count()
         };
@@ -68,12 +77,12 @@ impl Plan {
 
 #[cfg(test)]
 mod tests {
-    use domain::{AttemptOutcome, NewAttempt, OutputSpec, Scope, Timestamp};
+    use domain::{AttemptOutcome, Basis, Derivation, NewAttempt, Scope, TaskId, Timestamp};
 
     use super::*;
 
     fn candidate(account: &str) -> Candidate {
-        Candidate { account: AccountName::new(account), upstream_model: "m".into() }
+        Candidate { account: AccountName::new(account), upstream_model: "m".into(), official: account == "b" }
     }
 
     fn attempt(number: u32, account: &str) -> Attempt {
@@ -90,14 +99,7 @@ mod tests {
     }
 
     fn request() -> GenerationRequest {
-        GenerationRequest {
-            scope: Scope::Videos,
-            model: "veo3".into(),
-            prompt: "a cat".into(),
-            inputs: vec![],
-            output: OutputSpec::default(),
-            vendor: None,
-        }
+        GenerationRequest::new(Scope::Videos, "veo3", "a cat")
     }
 
     #[test]
@@ -112,6 +114,30 @@ mod tests {
         assert_eq!(names(&[attempt(1, "a")]), ["b", "a"]);
         assert_eq!(names(&[attempt(1, "a"), attempt(2, "b")]), ["a", "b"]);
         assert!(router.plan(&request(), &[attempt(1, "a")]).has_untried(&[attempt(1, "a")]));
+    }
+
+    #[test]
+    fn what_follows_a_result_stays_with_its_account() {
+        let router =
+            Router::new([Route { model: "veo3".into(), candidates: vec![candidate("a"), candidate("b")] }]);
+        let mut request = request();
+        request.basis = Some(Basis {
+            task: TaskId::new("t"),
+            index: 0,
+            derivation: Derivation::Upscale,
+            account: AccountName::new("b"),
+            handle: "h".into(),
+        });
+        assert_eq!(router.plan(&request, &[attempt(1, "b")]).candidates, [candidate("b")]);
+    }
+
+    #[test]
+    fn a_client_may_insist_on_official_accounts() {
+        let router =
+            Router::new([Route { model: "veo3".into(), candidates: vec![candidate("a"), candidate("b")] }]);
+        let mut request = request();
+        request.preference = Some(Preference::Official);
+        assert_eq!(router.plan(&request, &[]).candidates, [candidate("b")]);
     }
 
     #[test]

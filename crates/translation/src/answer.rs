@@ -11,6 +11,11 @@ use crate::ModelListing;
 /// The owner of every model in a list: the one who answers, not the one behind it.
 const OWNER: &str = "filmgate";
 
+/// A reply without a body.
+pub(crate) fn empty(status: StatusCode) -> Reply {
+    Reply { status, headers: HeaderMap::new(), body: bytes::Bytes::new() }
+}
+
 /// A reply of JSON.
 pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Reply {
     let mut headers = HeaderMap::new();

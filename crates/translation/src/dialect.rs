@@ -1,9 +1,12 @@
 //! What it takes to be an API that clients speak to us.
 
-use domain::{Call, Draft, Failure, LimitStatus, Reply, Scope, Task, TaskId, Timestamp};
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use std::time::Duration;
 
-use crate::key;
+use bytes::Bytes;
+use domain::{Call, Draft, DraftUpload, Failure, LimitStatus, Reply, Scope, Task, TaskId, Timestamp};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+
+use crate::{answer, key};
 
 /// An API that clients speak to us: stateless, pure, object-safe. Mirror image of [`crate::Provider`].
 pub trait Dialect: Send + Sync {
@@ -21,6 +24,48 @@ pub trait Dialect: Send + Sync {
 
     /// The reply of a `Get` endpoint to a poll. The task may have been made through any dialect.
     fn encode_task(&self, endpoint: &Endpoint, task: &Task, links: &Links) -> Reply;
+
+    /// Whether the reply to a `Create` endpoint waits for the task, and how long.
+    fn wait(&self, endpoint: &Endpoint, call: &Call) -> Wait {
+        let _answers_at_once = (endpoint, call);
+        Wait::No
+    }
+
+    /// The reply of an endpoint that waits with [`Wait::ForMedia`], to a task that has succeeded. `media` are the bytes of
+    /// its results that could be read, in order; none if the endpoint asked for none.
+    fn encode_result(&self, endpoint: &Endpoint, task: &Task, media: &[Bytes], links: &Links) -> Reply {
+        let _urls_are_enough = media;
+        self.encode_task(endpoint, task, links)
+    }
+
+    /// The reply of a `List` endpoint. The tasks may have been made through any dialect.
+    fn encode_list(&self, endpoint: &Endpoint, page: &Page, links: &Links) -> Reply {
+        let _no_list = (endpoint, page, links);
+        answer::empty(StatusCode::NO_CONTENT)
+    }
+
+    /// The reply of a `Cancel` endpoint: the task as it stands after the wish was noted, or as it ended before.
+    fn encode_cancelled(&self, endpoint: &Endpoint, cancelled: &Cancelled<'_>, links: &Links) -> Reply {
+        self.encode_task(endpoint, cancelled.task, links)
+    }
+
+    /// The reply of a `Delete` endpoint.
+    fn encode_deleted(&self, endpoint: &Endpoint, id: &TaskId) -> Reply {
+        let _no_word = (endpoint, id);
+        answer::empty(StatusCode::NO_CONTENT)
+    }
+
+    /// The reply of an `Upload` endpoint.
+    fn encode_upload(&self, endpoint: &Endpoint, upload: &Upload, links: &Links) -> Reply {
+        let _no_word = (endpoint, upload, links);
+        answer::empty(StatusCode::NO_CONTENT)
+    }
+
+    /// The message that tells a client's own server how a task ended: by rule the reply to a poll.
+    fn encode_callback(&self, task: &Task, links: &Links) -> Reply {
+        let poll = self.endpoints().iter().find(|endpoint| endpoint.action == Action::Get);
+        poll.map_or_else(|| answer::empty(StatusCode::NO_CONTENT), |poll| self.encode_task(poll, task, links))
+    }
 
     /// The reply to a request for the list of models.
     fn encode_models(&self, models: &[ModelListing]) -> Reply;
@@ -46,6 +91,13 @@ pub trait Dialect: Send + Sync {
         false
     }
 
+    /// Whether the body shows that a request is meant for this API and not for another one that claims the same path.
+    /// Asked only where neither the key nor the path's prefix, the headers or the query have decided.
+    fn recognises_body(&self, endpoint: &Endpoint, body: &[u8]) -> bool {
+        let _no_body_is_typical = (endpoint, body);
+        false
+    }
+
     /// The headers that tell a client where it stands with its rate limit. The names are those that the field
     /// made common; an API with names of its own overrides this.
     fn rate_limit_headers(&self, status: &LimitStatus) -> Vec<(HeaderName, HeaderValue)> {
@@ -57,7 +109,7 @@ pub trait Dialect: Send + Sync {
     }
 }
 
-fn seconds(duration: std::time::Duration) -> HeaderValue {
+fn seconds(duration: Duration) -> HeaderValue {
     HeaderValue::from_str(&format!("{:.3}s", duration.as_secs_f64()))
         .unwrap_or_else(|_| HeaderValue::from_static("0s"))
 }
@@ -75,13 +127,32 @@ pub struct Endpoint {
     pub public: bool,
 }
 
+impl Endpoint {
+    /// The failure of a request for what the dialect has no endpoint for: it can only be a mistake in its table.
+    pub(crate) fn undeclared(&self) -> Failure {
+        Failure::internal(format!("{} is declared for an action that its dialect does not know", self.path))
+    }
+}
+
 /// What an endpoint is for. Several endpoints of a dialect may be for the same; their paths tell them apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
     /// Makes a task.
     Create,
+    /// Makes a task and answers when it has ended.
+    CreateAndWait,
+    /// Makes something of an earlier task's result, or says how that stands.
+    Derive,
     /// Reads a task, or the bytes of its result.
     Get,
+    /// Lists tasks.
+    List,
+    /// Stops a task.
+    Cancel,
+    /// Forgets a task and its results.
+    Delete,
+    /// Takes a file for a later request.
+    Upload,
     /// Lists the models.
     Models,
 }
@@ -91,7 +162,13 @@ impl Action {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Create => "create",
+            Self::CreateAndWait => "create_and_wait",
+            Self::Derive => "derive",
             Self::Get => "get",
+            Self::List => "list",
+            Self::Cancel => "cancel",
+            Self::Delete => "delete",
+            Self::Upload => "upload",
             Self::Models => "models",
         }
     }
@@ -113,6 +190,9 @@ impl PathParams {
 pub enum Intent {
     /// A new task.
     Create(Box<Draft>),
+    /// What is made of an earlier result without another word from the client, such as the same clip with more lines.
+    /// Asked again it is the same task, so asking is also how to know how it stands.
+    Derive(Box<Draft>),
     /// To know how a task stands. With a scope, a task of another scope does not exist.
     Get {
         /// The task.
@@ -127,8 +207,79 @@ pub enum Intent {
         /// Which of its results, from 0.
         index: usize,
     },
+    /// The client's own tasks.
+    List(ListQuery),
+    /// The end of a task, if it can be had.
+    Cancel(TaskId),
+    /// A task forgotten, with its results. Only an ended one can be.
+    Delete(TaskId),
+    /// A file kept for a later request.
+    Upload(Box<DraftUpload>),
     /// The list of models.
     Models,
+}
+
+/// Whether a reply waits for its task. A client that waits for longer than the gateway's own bound is told so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// It does not: the reply is that of an accepted task.
+    No,
+    /// For so long at most; then it says how the task stands.
+    UpTo(Duration),
+    /// Until the task has ended. A task that failed is a request that failed.
+    ForResult,
+    /// The same, and the reply holds the results themselves.
+    ForMedia,
+}
+
+/// Which tasks a client wants to see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListQuery {
+    /// Only those.
+    pub scope: Option<Scope>,
+    /// Those that follow this one.
+    pub after: Option<TaskId>,
+    /// At most so many, 1 to 100.
+    pub limit: usize,
+    /// Oldest first, not newest first.
+    pub ascending: bool,
+}
+
+/// Some of a client's tasks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page {
+    /// In the order asked for.
+    pub tasks: Vec<Task>,
+    /// Whether others follow.
+    pub has_more: bool,
+}
+
+/// What became of the wish to stop a task.
+#[derive(Debug, Clone, Copy)]
+pub struct Cancelled<'a> {
+    /// The task as it stands now.
+    pub task: &'a Task,
+    /// Whether it had ended before.
+    pub too_late: bool,
+}
+
+/// A file that is kept for later requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upload {
+    /// The gateway's own name of it.
+    pub id: String,
+    /// Where upstreams and this gateway read it, for as long as it is kept.
+    pub url: String,
+    /// The client's name for it; empty if it gave none.
+    pub name: String,
+    /// For instance `image/png`.
+    pub media_type: String,
+    /// Its size.
+    pub bytes: u64,
+    /// When it was stored.
+    pub created_at: Timestamp,
+    /// When its URL ends.
+    pub expires_at: Timestamp,
 }
 
 /// What a reply needs besides the task.

@@ -30,6 +30,7 @@ pub fn read_call(text: &[u8]) -> Result<Call, FixtureError> {
     let target = rest.strip_suffix(" HTTP/1.1").ok_or(problem("expected METHOD PATH HTTP/1.1"))?;
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     Ok(Call {
+        media: Vec::new(),
         method: Method::from_bytes(method.as_bytes()).map_err(|_| problem("not a method"))?,
         path: path.to_owned(),
         query: query.to_owned(),
@@ -47,10 +48,17 @@ pub fn read_reply(text: &[u8]) -> Result<Reply, FixtureError> {
     Ok(Reply { status: StatusCode::from_bytes(status.as_bytes()).map_err(|_| problem)?, headers, body })
 }
 
-/// `call` as text; a JSON body is laid out for reading.
+/// `call` as text; a JSON body is laid out for reading, and stored media in it is shown by its name: `<base64 ID>`.
 pub fn write_call(call: &Call) -> String {
     let query = if call.query.is_empty() { String::new() } else { format!("?{}", call.query) };
-    write(&format!("{} {}{query} HTTP/1.1", call.method, call.path), &call.headers, &call.body)
+    let mut body = call.body.to_vec();
+    for slot in call.media.iter().rev() {
+        body.splice(
+            slot.at..slot.at,
+            format!("<{:?} {}>", slot.form, slot.asset).to_lowercase().into_bytes(),
+        );
+    }
+    write(&format!("{} {}{query} HTTP/1.1", call.method, call.path), &call.headers, &body)
 }
 
 /// `reply` as text; a JSON body is laid out for reading.

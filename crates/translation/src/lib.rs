@@ -2,7 +2,7 @@
 //! speak to upstreams; both meet in the domain's plain types, so there are N + M codecs and never N x M.
 //!
 //! Each API is one folder below `apis/`, whichever faces it has. To add one, see `docs/guide/adding-an-api.md`.
-//! What the folders share: `fields` and `inputs` read clients' JSON, `multipart` their forms, `lenient` upstreams' JSON,
+//! What the folders share: `outgoing` makes calls that hold media; `fields` and `inputs` read clients' JSON, `multipart` their forms, `lenient` upstreams' JSON,
 //! `refusal` an upstream's "no"; `answer` makes replies to clients, `progress` the percentage in them; `key` finds a
 //! client's key.
 
@@ -16,6 +16,7 @@ mod key;
 mod lenient;
 mod media;
 mod multipart;
+mod outgoing;
 mod progress;
 mod provider;
 mod refusal;
@@ -24,5 +25,11 @@ mod text;
 mod web;
 
 pub use apis::{DIALECTS, PROVIDERS, dialect, provider};
-pub use dialect::{Action, Dialect, Endpoint, Intent, Links, ModelListing, PathParams};
-pub use provider::{PollTarget, Progress, Provider, ServedModel, SubmitContext, SubmitOutcome, Unsupported};
+pub use dialect::{
+    Action, Cancelled, Dialect, Endpoint, Intent, Links, ListQuery, ModelListing, Page, PathParams, Upload,
+    Wait,
+};
+pub use provider::{
+    PollTarget, Progress, Provider, Results, ServedModel, SubmitContext, SubmitOutcome, Unsupported,
+    UploadFile,
+};

@@ -1,6 +1,8 @@
 //! What it takes to be an API that we speak to upstreams.
 
-use domain::{Call, Credential, Failure, GenerationRequest, Pace, Reply, Scope, Source};
+use domain::{
+    AssetId, Call, Credential, Delivered, Failure, GenerationRequest, Pace, Reply, Scope, Source, Timestamp,
+};
 use serde::Deserialize;
 
 /// A kind of upstream API: stateless, pure, object-safe. Mirror image of [`crate::Dialect`].
@@ -14,6 +16,13 @@ pub trait Provider: Send + Sync {
 
     /// How often its API wants to be polled; an account may override it.
     fn pace(&self) -> Pace;
+
+    /// Whether a call must hold the inputs themselves: for APIs that do not fetch. Then every input of the request is an
+    /// asset when it is encoded.
+    fn wants_bytes(&self, upstream_model: &str) -> bool {
+        let _urls_are_fetched = upstream_model;
+        false
+    }
 
     /// The call that submits `request`, or why this API cannot express it.
     fn encode_submit(
@@ -31,8 +40,27 @@ pub trait Provider: Send + Sync {
     /// What a reply to a poll says. Anything that is not a definite word is `Unclear`.
     fn decode_poll(&self, target: &PollTarget<'_>, reply: &Reply) -> Progress;
 
+    /// The call that asks to stop a task, if this API has one. Must be safe to repeat. What became of it, polls tell.
+    fn encode_cancel(&self, target: &PollTarget<'_>) -> Option<Call> {
+        let _cannot_be_stopped = target;
+        None
+    }
+
+    /// The call that brings a file to where this API takes files, if it does; its path is relative to the account's
+    /// `files_url`.
+    fn encode_upload(&self, file: &UploadFile<'_>) -> Option<Call> {
+        let _takes_none = file;
+        None
+    }
+
+    /// The URL of an uploaded file, or why there is none, for the operator.
+    fn decode_upload(&self, reply: &Reply) -> Result<String, String> {
+        Err(format!("status {}: this API takes no files", reply.status))
+    }
+
     /// Adds what proves that we may call. Bearer keys are the rule; an API that signs overrides this.
-    fn authorize(&self, call: Call, credential: &Credential) -> Call {
+    fn authorize(&self, call: Call, credential: &Credential, now: Timestamp) -> Call {
+        let _keys_do_not_age = now;
         call.with_bearer(credential.expose())
     }
 }
@@ -63,8 +91,24 @@ pub struct PollTarget<'a> {
     pub handle: &'a str,
     /// The provider's own name of the model.
     pub upstream_model: &'a str,
+    /// What was asked for.
+    pub request: &'a GenerationRequest,
+}
+
+impl PollTarget<'_> {
     /// The kind of result.
-    pub scope: Scope,
+    pub fn scope(&self) -> Scope {
+        self.request.scope
+    }
+}
+
+/// A file that a request refers to.
+#[derive(Debug, Clone, Copy)]
+pub struct UploadFile<'a> {
+    /// The bytes.
+    pub asset: &'a AssetId,
+    /// For instance `image/png`.
+    pub media_type: &'a str,
 }
 
 /// A request that a provider's API cannot express.
@@ -85,6 +129,8 @@ pub enum SubmitOutcome {
         /// The upstream's own id of the task.
         handle: String,
     },
+    /// The upstream took it and has finished: a synchronous API. There is nothing to poll.
+    Finished(Results),
     /// The upstream definitely refused; `Failure::retry` says what may follow.
     Rejected(Failure),
     /// Neither is proved. The text is for the operator.
@@ -103,10 +149,7 @@ pub enum Progress {
         percent: Option<u8>,
     },
     /// Finished, with at least one result.
-    Finished {
-        /// The results, where the upstream keeps them.
-        sources: Vec<Source>,
-    },
+    Finished(Results),
     /// The upstream tells the rest elsewhere: this call is made at once, and its reply decoded as that of a poll.
     /// Must be safe to repeat.
     Elsewhere(Box<Call>),
@@ -117,6 +160,15 @@ pub enum Progress {
         /// Why, for the operator.
         reason: String,
     },
+}
+
+/// Results, at least one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Results {
+    /// Where the upstream keeps them.
+    Kept(Vec<Source>),
+    /// In the answer itself.
+    Delivered(Vec<Delivered>),
 }
 
 impl dyn Provider {

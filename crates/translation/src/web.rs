@@ -48,7 +48,7 @@ pub(crate) fn sources<'a>(urls: impl IntoIterator<Item = &'a str>, otherwise: Me
     let mut sources: Vec<Source> = Vec::new();
     for url in urls.into_iter().map(str::trim).filter(|url| is_web_url(url)) {
         if sources.len() < SOURCES_MAX && !sources.iter().any(|known| known.url == url) {
-            sources.push(Source { kind: kind_by_extension(url).unwrap_or(otherwise), url: url.to_owned() });
+            sources.push(Source::open(kind_by_extension(url).unwrap_or(otherwise), url));
         }
     }
     sources
@@ -92,7 +92,7 @@ mod tests {
             "https://h/1",
         ];
         let sources = sources(urls, MediaKind::Video);
-        assert_eq!(sources, [Source { kind: MediaKind::Video, url: "https://h/1".into() }]);
+        assert_eq!(sources, [Source::open(MediaKind::Video, "https://h/1")]);
         assert!(!is_web_url(&format!("https://h/{}", "x".repeat(URL_BYTES_MAX))));
     }
 

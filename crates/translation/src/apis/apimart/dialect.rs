@@ -45,6 +45,7 @@ impl Dialect for ApiMart {
             Action::Create => Ok(Intent::Create(Box::new(decode_draft(scope(endpoint), &call.body)?))),
             Action::Get => Ok(Intent::Get { id: TaskId::new(params.get("task_id")), scope: None }),
             Action::Models => Ok(Intent::Models),
+            _ => Err(endpoint.undeclared()),
         }
     }
 

@@ -14,7 +14,7 @@ const IMAGE_FIELDS: [&str; 4] = ["image_urls", "images", "image", "image_url"];
 pub(super) fn decode_draft(scope: Scope, body: &[u8]) -> Result<Draft, Failure> {
     let mut fields = Fields::parse(body)?;
     Ok(Draft {
-        scope,
+        scope: Some(scope),
         model: fields.text("model")?,
         prompt: fields.prose("prompt")?.unwrap_or_default(),
         inputs: decode_inputs(&mut fields)?,
@@ -22,6 +22,7 @@ pub(super) fn decode_draft(scope: Scope, body: &[u8]) -> Result<Draft, Failure> 
         vendor: Some(fields.rest()?)
             .filter(|rest| !rest.is_empty())
             .map(|fields| Vendor { api: NAME.to_owned(), fields }),
+        ..Draft::default()
     })
 }
 

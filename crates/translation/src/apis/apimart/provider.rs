@@ -14,7 +14,9 @@ use super::wire::{
 };
 use crate::apis::served_models;
 use crate::refusal::{AUTH, FAILED, INVALID, QUOTA, Refusal, UNSERVED, puzzling};
-use crate::{PollTarget, Progress, Provider, ServedModel, SubmitContext, SubmitOutcome, Unsupported, web};
+use crate::{
+    PollTarget, Progress, Provider, Results, ServedModel, SubmitContext, SubmitOutcome, Unsupported, web,
+};
 
 static MODELS: LazyLock<Vec<ServedModel>> = LazyLock::new(|| served_models(include_str!("models.toml")));
 
@@ -312,7 +314,7 @@ fn finished(task: &TaskData) -> Option<Progress> {
         of(&result.audios, MediaKind::Audio),
     ]
     .concat();
-    (!sources.is_empty()).then_some(Progress::Finished { sources })
+    (!sources.is_empty()).then_some(Progress::Finished(Results::Kept(sources)))
 }
 
 fn unsupported(field: &'static str, reason: impl Into<String>) -> Unsupported {

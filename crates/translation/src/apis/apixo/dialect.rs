@@ -44,6 +44,7 @@ impl Dialect for Apixo {
                 id => Ok(Intent::Get { id: TaskId::new(id), scope: None }),
             },
             Action::Models => Ok(Intent::Models),
+            _ => Err(endpoint.undeclared()),
         }
     }
 
@@ -97,12 +98,13 @@ fn decode_draft(model: &str, body: &[u8]) -> Result<Intent, Failure> {
         vendor.insert(INPUT.to_owned(), wish.rest.into());
     }
     Ok(Intent::Create(Box::new(Draft {
-        scope: wish.scope,
+        scope: None,
         model: Some(wish.model),
         prompt: wish.prompt,
         inputs: wish.inputs,
         output: wish.output,
         vendor: (!vendor.is_empty()).then(|| Vendor { api: NAME.to_owned(), fields: vendor }),
+        ..Draft::default()
     })))
 }
 

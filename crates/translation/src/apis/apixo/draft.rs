@@ -1,19 +1,18 @@
 //! What a client's `input` asks for: by apixo's own rules for its Veo and its picture models, and by the names of the
 //! fields for all others.
 
-use domain::{DraftInput, Failure, OutputSpec, Role, Scope};
+use domain::{DraftInput, Failure, OutputSpec, Role};
 use serde_json::{Map, Value};
 
 use super::wire::{
     FRAMES_MAX, GenerationType, INPUT, REFERENCES_MAX, REFERENCES_RATIO, VEO, image_mode, mode,
 };
 use crate::fields::Fields;
-use crate::{inputs, scope};
+use crate::inputs;
 
 /// What an `input` asks for, of a public model.
 pub(super) struct Wish {
     pub(super) model: String,
-    pub(super) scope: Scope,
     pub(super) prompt: String,
     pub(super) inputs: Vec<DraftInput>,
     pub(super) output: OutputSpec,
@@ -51,7 +50,7 @@ fn decode_veo(mut fields: Fields<'_>) -> Result<Wish, Failure> {
         (_, Some(mode::FAST)) => "veo3.1-fast",
         _ => "veo3.1",
     };
-    let mut wish = decode(model, Scope::Videos, images, fields)?;
+    let mut wish = decode(model, images, fields)?;
     if generation_type == GenerationType::References {
         wish.inputs.iter_mut().for_each(|input| input.role = Some(Role::Reference));
         let ratio = wish.output.aspect_ratio.get_or_insert_with(|| REFERENCES_RATIO.to_owned());
@@ -72,7 +71,7 @@ fn decode_image(model: &str, mode: &str, mut fields: Fields<'_>) -> Result<Wish,
         image_mode::FROM_IMAGES if images.is_empty() => {
             refuse("image_urls", "image-to-image takes at least one")
         }
-        image_mode::FROM_TEXT | image_mode::FROM_IMAGES => decode(model, Scope::Images, images, fields),
+        image_mode::FROM_TEXT | image_mode::FROM_IMAGES => decode(model, images, fields),
         _ => refuse("mode", "allowed is text-to-image, image-to-image"),
     }
 }
@@ -80,36 +79,28 @@ fn decode_image(model: &str, mode: &str, mut fields: Fields<'_>) -> Result<Wish,
 /// Any other public model: its mode is its own business.
 fn decode_other(model: &str, mode: Option<String>, mut fields: Fields<'_>) -> Result<Wish, Failure> {
     let images = inputs::images(&mut fields, &["image_urls"], None)?;
-    let mut wish = decode(model, scope::of_model(model), images, fields)?;
+    let mut wish = decode(model, images, fields)?;
     if let Some(mode) = mode {
         wish.rest.insert("mode".to_owned(), mode.into());
     }
     Ok(wish)
 }
 
-fn decode(
-    model: &str,
-    scope: Scope,
-    mut inputs: Vec<DraftInput>,
-    mut fields: Fields<'_>,
-) -> Result<Wish, Failure> {
+fn decode(model: &str, mut inputs: Vec<DraftInput>, mut fields: Fields<'_>) -> Result<Wish, Failure> {
     inputs.iter_mut().for_each(|input| input.field = format!("{INPUT}.{}", input.field));
     // What looks at the images is what an absent ratio means, too.
     let ratio = fields.text("aspect_ratio")?.filter(|ratio| !ratio.eq_ignore_ascii_case("auto"));
     Ok(Wish {
         model: model.to_owned(),
-        scope,
         prompt: fields.prose("prompt")?.unwrap_or_default(),
         inputs,
         output: OutputSpec {
             aspect_ratio: ratio,
             resolution: fields.text("resolution")?.map(|text| text.to_ascii_lowercase()),
-            size: None,
             duration_s: fields.seconds("duration")?,
             seed: fields.whole("seed")?,
             enhance_prompt: fields.switch("enableTranslation")?,
-            upsample: None,
-            watermark: None,
+            ..OutputSpec::default()
         },
         rest: fields.rest()?,
     })

@@ -13,7 +13,9 @@ use super::input;
 use super::wire::{Envelope, INPUT, NAME, Record, Submission, Submitted, VEO, state};
 use crate::apis::served_models;
 use crate::refusal::{AUTH, CLOSED, FAILED, INVALID, POLICY, QUOTA, Refusal, puzzling};
-use crate::{PollTarget, Progress, Provider, ServedModel, SubmitContext, SubmitOutcome, Unsupported, web};
+use crate::{
+    PollTarget, Progress, Provider, Results, ServedModel, SubmitContext, SubmitOutcome, Unsupported, web,
+};
 
 static MODELS: LazyLock<Vec<ServedModel>> = LazyLock::new(|| served_models(include_str!("models.toml")));
 
@@ -103,11 +105,11 @@ impl Provider for Apixo {
             state::PENDING | state::PROCESSING => Progress::Running { percent: None },
             state::SUCCESS => {
                 let urls = record.urls();
-                let sources = web::sources(urls.iter().map(String::as_str), target.scope.into());
+                let sources = web::sources(urls.iter().map(String::as_str), target.scope().into());
                 if sources.is_empty() {
                     return unclear("finished without a usable URL");
                 }
-                Progress::Finished { sources }
+                Progress::Finished(Results::Kept(sources))
             }
             state::FAILED => {
                 let refusal = failure_by_code(&record.fail_code).or_policy(&record.fail_msg);

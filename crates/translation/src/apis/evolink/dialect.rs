@@ -47,6 +47,7 @@ impl Dialect for EvoLink {
                 scope: (endpoint.path == VIDEO).then_some(Scope::Videos),
             }),
             Action::Models => Ok(Intent::Models),
+            _ => Err(endpoint.undeclared()),
         }
     }
 
@@ -90,7 +91,7 @@ fn decode_draft(scope: Scope, body: &[u8]) -> Result<Draft, Failure> {
     let mut inputs = inputs::images(&mut fields, &IMAGE_FIELDS, role)?;
     inputs.extend(inputs::videos(&mut fields, "video_urls")?);
     Ok(Draft {
-        scope,
+        scope: Some(scope),
         model: fields.text("model")?,
         prompt: fields.prose("prompt")?.unwrap_or_default(),
         inputs,
@@ -98,6 +99,7 @@ fn decode_draft(scope: Scope, body: &[u8]) -> Result<Draft, Failure> {
         vendor: Some(fields.rest()?)
             .filter(|rest| !rest.is_empty())
             .map(|fields| Vendor { api: NAME.to_owned(), fields }),
+        ..Draft::default()
     })
 }
 

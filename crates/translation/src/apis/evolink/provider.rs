@@ -11,7 +11,9 @@ use super::EvoLink;
 use super::wire::{CALLBACK, ErrorReply, Generation, HttpError, NAME, TaskError, TaskObject, status};
 use crate::apis::served_models;
 use crate::refusal::{AUTH, FAILED, INVALID, POLICY, QUOTA, Refusal, UNSERVED, puzzling};
-use crate::{PollTarget, Progress, Provider, ServedModel, SubmitContext, SubmitOutcome, Unsupported, web};
+use crate::{
+    PollTarget, Progress, Provider, Results, ServedModel, SubmitContext, SubmitOutcome, Unsupported, web,
+};
 
 static MODELS: LazyLock<Vec<ServedModel>> = LazyLock::new(|| served_models(include_str!("models.toml")));
 
@@ -103,7 +105,7 @@ impl Provider for EvoLink {
         };
         match task.status.to_ascii_lowercase().as_str() {
             status::PENDING | status::PROCESSING => Progress::Running { percent: task.progress },
-            status::COMPLETED => finished(&task, target.scope).unwrap_or_else(|| match &task.error {
+            status::COMPLETED => finished(&task, target.scope()).unwrap_or_else(|| match &task.error {
                 Some(error) if !error.code.is_empty() => failed(error, reply),
                 _ => unclear("finished without a usable URL"),
             }),
@@ -210,7 +212,7 @@ fn finished(task: &TaskObject, scope: Scope) -> Option<Progress> {
     if sources.is_empty() {
         sources = web::sources(details.map(String::as_str), scope.into());
     }
-    (!sources.is_empty()).then_some(Progress::Finished { sources })
+    (!sources.is_empty()).then_some(Progress::Finished(Results::Kept(sources)))
 }
 
 fn unsupported(field: &'static str, reason: impl Into<String>) -> Unsupported {

@@ -43,6 +43,7 @@ impl Dialect for Fal {
             Action::Create => Ok(Intent::Create(Box::new(decode_draft(params, call)?))),
             Action::Get => Ok(Intent::Get { id: TaskId::new(params.get("task_id")), scope: None }),
             Action::Models => Ok(Intent::Models),
+            _ => Err(endpoint.undeclared()),
         }
     }
 
@@ -91,7 +92,7 @@ fn decode_draft(params: &PathParams, call: &Call) -> Result<Draft, Failure> {
     inputs.extend(inputs::images(&mut fields, &["image_url", "image_urls"], None)?);
     inputs.extend(inputs::videos(&mut fields, "video_url")?);
     Ok(Draft {
-        scope,
+        scope: Some(scope),
         model: Some(model),
         prompt: fields.prose("prompt")?.unwrap_or_default(),
         inputs,
@@ -104,6 +105,7 @@ fn decode_draft(params: &PathParams, call: &Call) -> Result<Draft, Failure> {
             ..OutputSpec::default()
         },
         vendor: decode_vendor(fields, &call.query)?,
+        ..Draft::default()
     })
 }
 

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use domain::{Call, Credential, GenerationRequest, MediaKind, Pace, Reply, Role, Scope};
+use domain::{Call, Credential, GenerationRequest, MediaKind, Pace, Reply, Role, Scope, Timestamp};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Map, Value};
 
@@ -11,7 +11,9 @@ use super::Fal;
 use super::wire::{ErrorReply, NAME, Output, Queued, Veo, WEBHOOK, status};
 use crate::apis::served_models;
 use crate::refusal::{FAILED, INVALID, QUOTA, Refusal, puzzling};
-use crate::{PollTarget, Progress, Provider, ServedModel, SubmitContext, SubmitOutcome, Unsupported, web};
+use crate::{
+    PollTarget, Progress, Provider, Results, ServedModel, SubmitContext, SubmitOutcome, Unsupported, web,
+};
 
 static MODELS: LazyLock<Vec<ServedModel>> = LazyLock::new(|| served_models(include_str!("models.toml")));
 
@@ -125,7 +127,7 @@ impl Provider for Fal {
         }
     }
 
-    fn authorize(&self, mut call: Call, credential: &Credential) -> Call {
+    fn authorize(&self, mut call: Call, credential: &Credential, _now: Timestamp) -> Call {
         if let Ok(mut value) = HeaderValue::from_str(&format!("Key {}", credential.expose())) {
             value.set_sensitive(true);
             call.headers.insert(header::AUTHORIZATION, value);
@@ -158,7 +160,7 @@ fn finished(reply: &Reply) -> Option<Progress> {
     let output: Output = serde_json::from_slice(&reply.body).ok()?;
     let files = output.video.iter().chain(&output.videos);
     let sources = web::sources(files.map(|file| file.url.as_str()), MediaKind::Video);
-    (!sources.is_empty()).then_some(Progress::Finished { sources })
+    (!sources.is_empty()).then_some(Progress::Finished(Results::Kept(sources)))
 }
 
 /// All that an error says, its types too.

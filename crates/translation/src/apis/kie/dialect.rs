@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::Kie;
 use super::draft::{decode_job, decode_veo};
-use super::wire::{Envelope, JobRecord, NAME, Record, Results, Submitted, state};
+use super::wire::{Envelope, JobRecord, NAME, Record, ResultUrls, Submitted, state};
 use crate::{Action, Dialect, Endpoint, Intent, Links, ModelListing, PathParams, answer, web};
 
 const VEO_CREATE: &str = "/api/v1/veo/generate";
@@ -55,6 +55,7 @@ impl Dialect for Kie {
                 id => Ok(Intent::Get { id: TaskId::new(id), scope: None }),
             },
             Action::Models => Ok(Intent::Models),
+            _ => Err(endpoint.undeclared()),
         }
     }
 
@@ -142,8 +143,8 @@ fn urls(outputs: &[Output], links: &Links) -> Vec<String> {
     outputs.iter().map(|output| output.url(&links.base_url)).collect()
 }
 
-fn results(task_id: &str, result_urls: Vec<String>) -> Results {
-    Results { task_id: task_id.to_owned(), result_urls, ..Results::default() }
+fn results(task_id: &str, result_urls: Vec<String>) -> ResultUrls {
+    ResultUrls { task_id: task_id.to_owned(), result_urls, ..ResultUrls::default() }
 }
 
 fn standing(state: &TaskState) -> Standing<'_> {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::wire::{CALLBACK, GenerationType, INPUT, NAME, veo};
 use crate::fields::{Fields, within};
-use crate::{inputs, scope, web};
+use crate::{inputs, web};
 
 /// The fields by which the models of jobs take images.
 const JOB_IMAGES: [&str; 6] = ["image_urls", "image_input", "input_urls", "image_url", "imageUrls", "images"];
@@ -34,7 +34,7 @@ pub(super) fn decode_veo(body: &[u8]) -> Result<Draft, Failure> {
     let model = fields.text("model")?.unwrap_or_else(|| veo::QUALITY.to_owned());
     let model = public_name(&model, generation_type)?.to_owned();
     Ok(Draft {
-        scope: Scope::Videos,
+        scope: Some(Scope::Videos),
         model: Some(model),
         prompt: fields.prose("prompt")?.unwrap_or_default(),
         inputs: images,
@@ -47,6 +47,7 @@ pub(super) fn decode_veo(body: &[u8]) -> Result<Draft, Failure> {
             ..OutputSpec::default()
         },
         vendor: vendor(fields.rest()?, callback),
+        ..Draft::default()
     })
 }
 
@@ -72,7 +73,6 @@ fn decode_input(model: &str, mut fields: Fields<'_>) -> Result<Draft, Failure> {
     images.iter_mut().for_each(|image: &mut DraftInput| image.field = format!("{INPUT}.{}", image.field));
     let seed = fields.whole("seed")?;
     Ok(Draft {
-        scope: scope::of_model(model),
         model: Some(model.to_owned()),
         prompt: fields.prose("prompt")?.unwrap_or_default(),
         inputs: images,
@@ -84,6 +84,7 @@ fn decode_input(model: &str, mut fields: Fields<'_>) -> Result<Draft, Failure> {
             ..OutputSpec::default()
         },
         vendor: vendor(fields.rest()?, None),
+        ..Draft::default()
     })
 }
 

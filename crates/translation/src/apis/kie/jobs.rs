@@ -4,9 +4,9 @@ use domain::{Call, GenerationRequest, OutputSpec, Reply, Role, Scope};
 use serde_json::{Map, Value};
 
 use super::provider::{failed, unsupported};
-use super::wire::{CALLBACK, INPUT, Job, JobRecord, NAME, Results, state};
+use super::wire::{CALLBACK, INPUT, Job, JobRecord, NAME, ResultUrls, state};
 use crate::refusal::{FAILED, INVALID, QUOTA, puzzling};
-use crate::{Progress, SubmitContext, Unsupported, web};
+use crate::{Progress, Results, SubmitContext, Unsupported, web};
 
 /// What the documents say of a model.
 pub(super) struct JobModel {
@@ -90,12 +90,12 @@ pub(super) fn progress(record: &JobRecord, scope: Scope, reply: &Reply) -> Progr
     match record.state.to_ascii_lowercase().as_str() {
         state::WAITING | state::QUEUING | state::GENERATING => Progress::Running { percent: None },
         state::SUCCESS | "completed" => {
-            let results: Results = serde_json::from_str(&record.result_json).unwrap_or_default();
+            let results: ResultUrls = serde_json::from_str(&record.result_json).unwrap_or_default();
             let sources = web::sources(results.result_urls.iter().map(String::as_str), scope.into());
             if sources.is_empty() {
                 return unclear("finished without a usable URL");
             }
-            Progress::Finished { sources }
+            Progress::Finished(Results::Kept(sources))
         }
         state::FAIL | "failed" => {
             let refusal = match record.fail_code.as_str() {

@@ -72,7 +72,7 @@ impl Provider for Kie {
         // A job's record is told by its state, which a Veo task's has not.
         let job = Envelope::<JobRecord>::parse(&reply.body).and_then(|envelope| envelope.data);
         if let Some(job) = job.filter(|job| !job.state.is_empty() && !reply.status.is_server_error()) {
-            return jobs::progress(&job, target.scope, reply);
+            return jobs::progress(&job, target.scope(), reply);
         }
         let Some(envelope) = Envelope::<Record>::parse(&reply.body) else {
             return unclear("not kie's JSON");

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::provider::{failed, unsupported};
 use super::wire::{CALLBACK, Generate, GenerationType, INPUT, NAME, Record, veo};
 use crate::refusal::{FAILED, INVALID, puzzling};
-use crate::{Progress, SubmitContext, Unsupported, web};
+use crate::{Progress, Results, SubmitContext, Unsupported, web};
 
 /// Most reference images.
 const REFERENCES_MAX: usize = 3;
@@ -63,7 +63,7 @@ fn finished(record: &Record) -> Option<Progress> {
         return Some(Progress::Running { percent: None });
     }
     let sources = web::sources(urls.iter().map(String::as_str), MediaKind::Video);
-    (!sources.is_empty()).then_some(Progress::Finished { sources })
+    (!sources.is_empty()).then_some(Progress::Finished(Results::Kept(sources)))
 }
 
 /// The images in kie's order, first frame before last, and what they are for.

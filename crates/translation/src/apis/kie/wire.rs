@@ -129,7 +129,7 @@ pub(super) struct Record {
     #[serde(deserialize_with = "lenient::whole")]
     pub(super) complete_time: Option<i64>,
     #[serde(deserialize_with = "lenient::nested")]
-    pub(super) response: Option<Results>,
+    pub(super) response: Option<ResultUrls>,
     #[serde(deserialize_with = "lenient::whole")]
     pub(super) success_flag: Option<i64>,
     #[serde(deserialize_with = "lenient::whole")]
@@ -152,7 +152,7 @@ pub(super) struct Record {
 /// `data.response` of the reply to a poll of a Veo task, and what `resultJson` of a job holds.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub(super) struct Results {
+pub(super) struct ResultUrls {
     #[serde(deserialize_with = "lenient::text", skip_serializing_if = "String::is_empty")]
     pub(super) task_id: String,
     #[serde(deserialize_with = "lenient::texts")]

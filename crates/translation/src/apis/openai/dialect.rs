@@ -52,6 +52,7 @@ impl Dialect for OpenAi {
             Action::Get if endpoint.path == CONTENT => decode_content(id, &call.query),
             Action::Get => Ok(Intent::Get { id, scope: Some(Scope::Videos) }),
             Action::Models => Ok(Intent::Models),
+            _ => Err(endpoint.undeclared()),
         }
     }
 
@@ -125,7 +126,7 @@ fn decode_fields(mut fields: Fields<'_>, files: Vec<DraftInput>) -> Result<Draft
     inputs.extend(decode_reference(&mut fields)?);
     inputs.extend(inputs::images(&mut fields, &IMAGE_FIELDS, None)?);
     Ok(Draft {
-        scope: Scope::Videos,
+        scope: Some(Scope::Videos),
         model: fields.text("model")?,
         prompt: fields.prose("prompt")?.unwrap_or_default(),
         inputs,
@@ -133,6 +134,7 @@ fn decode_fields(mut fields: Fields<'_>, files: Vec<DraftInput>) -> Result<Draft
         vendor: Some(fields.rest()?)
             .filter(|rest| !rest.is_empty())
             .map(|fields| Vendor { api: NAME.to_owned(), fields }),
+        ..Draft::default()
     })
 }
 

@@ -11,7 +11,9 @@ use super::wire::{ErrorReply, Generation, InputReference, NAME, SIZE, Video, Vid
 use super::{OpenAi, size};
 use crate::apis::served_models;
 use crate::refusal::{AUTH, FAILED, POLICY, QUOTA, Refusal, UNSERVED, puzzling};
-use crate::{PollTarget, Progress, Provider, ServedModel, SubmitContext, SubmitOutcome, Unsupported, web};
+use crate::{
+    PollTarget, Progress, Provider, Results, ServedModel, SubmitContext, SubmitOutcome, Unsupported, web,
+};
 
 static MODELS: LazyLock<Vec<ServedModel>> = LazyLock::new(|| served_models(include_str!("models.toml")));
 
@@ -187,7 +189,7 @@ fn finished(video: &Video) -> Option<Progress> {
     let metadata = video.metadata.as_ref().map_or("", |metadata| &metadata.url);
     let places = [&video.url, &video.video_url, metadata].into_iter();
     let mut found = places.map(|url| web::sources([url], MediaKind::Video)).filter(|found| !found.is_empty());
-    found.next().map(|sources| Progress::Finished { sources })
+    found.next().map(|sources| Progress::Finished(Results::Kept(sources)))
 }
 
 fn unsupported(field: &'static str, reason: impl Into<String>) -> Unsupported {

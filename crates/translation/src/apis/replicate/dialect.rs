@@ -12,7 +12,7 @@ use super::wire::{
 };
 use super::{Replicate, names, rfc3339};
 use crate::fields::{Fields, within};
-use crate::{Action, Dialect, Endpoint, Intent, Links, ModelListing, PathParams, answer, inputs, key, scope};
+use crate::{Action, Dialect, Endpoint, Intent, Links, ModelListing, PathParams, answer, inputs, key};
 
 static ENDPOINTS: [Endpoint; 4] = [
     Endpoint {
@@ -40,6 +40,7 @@ impl Dialect for Replicate {
             Action::Create => Ok(Intent::Create(Box::new(decode_draft(params, &call.body)?))),
             Action::Get => Ok(Intent::Get { id: TaskId::new(params.get("task_id")), scope: None }),
             Action::Models => Ok(Intent::Models),
+            _ => Err(endpoint.undeclared()),
         }
     }
 
@@ -114,7 +115,6 @@ fn decode_draft(params: &PathParams, body: &[u8]) -> Result<Draft, Failure> {
     }
     let model = names::public_of(&asked, &inputs);
     Ok(Draft {
-        scope: scope::of_model(&model),
         model: Some(model),
         prompt,
         inputs,
@@ -122,6 +122,7 @@ fn decode_draft(params: &PathParams, body: &[u8]) -> Result<Draft, Failure> {
         vendor: Some(vendor)
             .filter(|fields| !fields.is_empty())
             .map(|fields| Vendor { api: NAME.to_owned(), fields }),
+        ..Draft::default()
     })
 }
 

@@ -11,7 +11,9 @@ use super::Replicate;
 use super::wire::{ErrorReply, Input, NAME, NewPrediction, Prediction, object, status};
 use crate::apis::served_models;
 use crate::refusal::{FAILED, Refusal, UNSERVED, puzzling};
-use crate::{PollTarget, Progress, Provider, ServedModel, SubmitContext, SubmitOutcome, Unsupported, web};
+use crate::{
+    PollTarget, Progress, Provider, Results, ServedModel, SubmitContext, SubmitOutcome, Unsupported, web,
+};
 
 static MODELS: LazyLock<Vec<ServedModel>> = LazyLock::new(|| served_models(include_str!("models.toml")));
 
@@ -79,11 +81,11 @@ impl Provider for Replicate {
         match prediction.status.as_str() {
             status::STARTING | status::PROCESSING => Progress::Running { percent: None },
             status::SUCCEEDED => {
-                let sources = web::sources(texts(&prediction.output), MediaKind::from(target.scope));
+                let sources = web::sources(texts(&prediction.output), MediaKind::from(target.scope()));
                 if sources.is_empty() {
                     return unclear("succeeded without a usable URL");
                 }
-                Progress::Finished { sources }
+                Progress::Finished(Results::Kept(sources))
             }
             // We never cancel: the upstream gave up, or somebody else did. Another account may do it.
             status::FAILED | status::CANCELED | "aborted" => {

@@ -55,6 +55,7 @@ impl Dialect for V2 {
                 Ok(Intent::Get { id, scope: Some(scope(endpoint, params)?) })
             }
             Action::Models => Ok(Intent::Models),
+            _ => Err(endpoint.undeclared()),
         }
     }
 
@@ -130,7 +131,7 @@ fn decode_draft(scope: Scope, body: &[u8]) -> Result<Draft, Failure> {
     let mut inputs = inputs::images(&mut fields, &IMAGE_FIELDS, None)?;
     inputs.extend(inputs::videos(&mut fields, "videos")?);
     Ok(Draft {
-        scope,
+        scope: Some(scope),
         model: fields.text("model")?,
         prompt: fields.prose("prompt")?.unwrap_or_default(),
         inputs,
@@ -138,6 +139,7 @@ fn decode_draft(scope: Scope, body: &[u8]) -> Result<Draft, Failure> {
         vendor: Some(fields.rest()?)
             .filter(|rest| !rest.is_empty())
             .map(|fields| Vendor { api: NAME.to_owned(), fields }),
+        ..Draft::default()
     })
 }
 
@@ -153,6 +155,7 @@ fn decode_output(fields: &mut Fields<'_>) -> Result<OutputSpec, Failure> {
         enhance_prompt: fields.switch("enhance_prompt")?,
         upsample: fields.switch("enable_upsample")?,
         watermark: fields.switch("watermark")?,
+        ..OutputSpec::default()
     })
 }
 

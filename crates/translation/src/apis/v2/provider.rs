@@ -11,7 +11,9 @@ use super::wire::{Created, ErrorReply, Generation, NAME, TaskReply, status};
 use crate::apis::served_models;
 use crate::lenient::percent_of;
 use crate::refusal::{AUTH, FAILED, QUOTA, Refusal, UNSERVED, puzzling};
-use crate::{PollTarget, Progress, Provider, ServedModel, SubmitContext, SubmitOutcome, Unsupported, web};
+use crate::{
+    PollTarget, Progress, Provider, Results, ServedModel, SubmitContext, SubmitOutcome, Unsupported, web,
+};
 
 static MODELS: LazyLock<Vec<ServedModel>> = LazyLock::new(|| served_models(include_str!("models.toml")));
 
@@ -75,7 +77,7 @@ impl Provider for V2 {
     }
 
     fn encode_poll(&self, target: &PollTarget<'_>) -> Call {
-        Call::get(format!("/v2/{}/generations/{}", target.scope.as_str(), web::component(target.handle)))
+        Call::get(format!("/v2/{}/generations/{}", target.scope().as_str(), web::component(target.handle)))
     }
 
     fn decode_poll(&self, target: &PollTarget<'_>, reply: &Reply) -> Progress {
@@ -91,7 +93,7 @@ impl Provider for V2 {
                 Progress::Running { percent: percent_of(&task.progress) }
             }
             status::SUCCESS | "SUCCEEDED" | "COMPLETED" => {
-                finished(&task, target.scope).unwrap_or_else(|| unclear("finished without a usable URL"))
+                finished(&task, target.scope()).unwrap_or_else(|| unclear("finished without a usable URL"))
             }
             status::FAILURE | "FAILED" | "CANCEL" | "CANCELED" | "CANCELLED" => {
                 let said = if task.fail_reason.is_empty() { &task.message } else { &task.fail_reason };
@@ -134,7 +136,7 @@ fn finished(task: &TaskReply, scope: Scope) -> Option<Progress> {
     let urls = data.outputs.iter().chain([&data.output]).map(String::as_str);
     // The reply does not say what it is; the extension may, else it is what was asked for.
     let sources = web::sources(urls, scope.into());
-    (!sources.is_empty()).then_some(Progress::Finished { sources })
+    (!sources.is_empty()).then_some(Progress::Finished(Results::Kept(sources)))
 }
 
 impl ErrorReply {
