@@ -54,6 +54,18 @@ pub(crate) trait Api: Send + Sync {
     /// The answer to a poll.
     fn encode_progress(&self, task: &Task, progress: Progress, media_url: &str, place: &Place<'_>) -> Answer;
 
+    /// The answer to a call that stops a task; `in_time` says whether the task was still at work.
+    fn encode_cancel(&self, task: &Task, in_time: bool, place: &Place<'_>) -> Answer {
+        let _cannot_be_stopped = (task, in_time, place);
+        self.encode_refusal(&Refusal::UnknownTask)
+    }
+
+    /// The answer to a poll of a task that was stopped. The rule is that it is gone.
+    fn encode_stopped(&self, task: &Task, place: &Place<'_>) -> Answer {
+        let _gone = (task, place);
+        self.encode_refusal(&Refusal::UnknownTask)
+    }
+
     /// The answer to a call that is refused.
     fn encode_refusal(&self, refusal: &Refusal) -> Answer;
 
@@ -81,6 +93,10 @@ pub(crate) enum Route {
     },
     /// The media of a finished task, for those with a key.
     Content {
+        id: String,
+    },
+    /// The end of a task before its time.
+    Cancel {
         id: String,
     },
 }

@@ -43,6 +43,7 @@ pub(crate) async fn answer(desk: &Desk, request: Request<Incoming>) -> Reply {
         Route::Submit(kind) => submit(desk, (api, kind), &place, (&head, body)).await,
         Route::Poll { id, kind } => poll(desk, api, (&head, &place), (&id, kind)).await,
         Route::Content { id } => content(desk, api, &head, &id).await,
+        Route::Cancel { id } => Ok(cancel(desk, api, (&head, &place), &id)),
     }
 }
 
@@ -113,12 +114,25 @@ async fn poll(
     let answer = match (refusal_of(plan), &task) {
         (Some(refusal), _) => api.encode_refusal(&refusal),
         (None, None) => api.encode_refusal(&Refusal::UnknownTask),
+        (None, Some(task)) if desk.is_stopped(id) => api.encode_stopped(task, place),
         (None, Some(task)) => {
             let url = format!("http://{}{}", host_of(head), task.media_path());
             api.encode_progress(task, task.progress(now_ms()), &url, place)
         }
     };
     deliver(desk, plan, &answer).await
+}
+
+/// Stops a task if it is still at work.
+fn cancel(desk: &Desk, api: &dyn Api, (head, place): (&Parts, &Place<'_>), id: &str) -> Response<Body> {
+    desk.counters.count_call(format!("{}.cancel", api.name()));
+    let admitted = desk.admit(api.key_in(&head.headers));
+    let answer = match (admitted, desk.ledger.task(id).filter(|task| task.api == api.name())) {
+        (Err(refusal), _) => api.encode_refusal(&refusal),
+        (Ok(()), None) => api.encode_refusal(&Refusal::UnknownTask),
+        (Ok(()), Some(task)) => api.encode_cancel(&task, desk.stop_task(&task), place),
+    };
+    reply::json(&answer)
 }
 
 async fn media(desk: &Desk, head: &Parts, name: &str) -> Reply {
@@ -140,7 +154,7 @@ async fn content(desk: &Desk, api: &dyn Api, head: &Parts, id: &str) -> Reply {
     if let Err(refusal) = desk.admit(api.key_in(&head.headers)) {
         return Ok(reply::json(&api.encode_refusal(&refusal)));
     }
-    let task = desk.ledger.task(id).filter(|task| task.api == api.name());
+    let task = desk.ledger.task(id).filter(|task| task.api == api.name() && !desk.is_stopped(id));
     match task.filter(|task| task.progress(now_ms()) == Progress::Succeeded) {
         Some(task) => deliver_media(desk, head, &task).await,
         None => Ok(reply::json(&api.encode_refusal(&Refusal::UnknownTask))),

@@ -1,6 +1,6 @@
 //! What all calls share: the settings, the ledger, the studio, and how many calls of each kind were seen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,7 +11,7 @@ use crate::apis::{Api, Refusal};
 use crate::faults::{CallFault, FaultError, Faults};
 use crate::ledger::{Entry, Ledger, LedgerError, bounded};
 use crate::media::Studio;
-use crate::task::{Order, Task};
+use crate::task::{Order, Progress, Task};
 
 /// What all calls share.
 pub(crate) struct Desk {
@@ -22,6 +22,8 @@ pub(crate) struct Desk {
     pub(crate) ledger: Ledger,
     pub(crate) studio: Studio,
     pub(crate) counters: Counters,
+    /// The tasks that were stopped; a restart forgets it, and they go on.
+    pub(crate) stopped_tasks: Mutex<HashSet<String>>,
     /// Becomes true, or loses its sender, when the server shall stop.
     pub(crate) stop: watch::Receiver<bool>,
 }
@@ -73,6 +75,21 @@ impl Desk {
         };
         self.ledger.append(Entry { task, answer_fault, body: bounded(body, body_bytes) }).await?;
         Ok(id)
+    }
+
+    /// Stops a task; whether it was still at work.
+    pub(crate) fn stop_task(&self, task: &Task) -> bool {
+        let at_work = matches!(task.progress(now_ms()), Progress::Waiting | Progress::Running { .. });
+        at_work && self.stopped_tasks().insert(task.id.clone())
+    }
+
+    /// Whether the task of that id was stopped.
+    pub(crate) fn is_stopped(&self, id: &str) -> bool {
+        self.stopped_tasks().contains(id)
+    }
+
+    fn stopped_tasks(&self) -> std::sync::MutexGuard<'_, HashSet<String>> {
+        self.stopped_tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until the server shall stop.

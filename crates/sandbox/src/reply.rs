@@ -24,9 +24,13 @@ pub(crate) type Reply = Result<Response<Body>, Cut>;
 
 const NONSENSE: &[u8] = b"\x00\xff<<< this is neither JSON nor media >>>\xfe\x01";
 
-/// JSON with a status.
+/// JSON with a status; 204 has no body.
 pub(crate) fn json(answer: &Answer) -> Response<Body> {
-    let mut response = bytes(answer.status, "application/json", answer.body.to_string().into());
+    let body = match answer.status {
+        StatusCode::NO_CONTENT => Bytes::new(),
+        _ => answer.body.to_string().into(),
+    };
+    let mut response = bytes(answer.status, "application/json", body);
     if answer.status == StatusCode::TOO_MANY_REQUESTS {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }

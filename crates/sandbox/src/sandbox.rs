@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -84,8 +84,8 @@ impl Sandbox {
         let (studio, ledger, ledger_writer) =
             tokio::task::spawn_blocking(|| open(data)).await.expect("opening files does not panic")?;
         let (stop, stopped) = watch::channel(false);
-        let counters = Counters::default();
-        let desk = Desk { faults, generation, key, ledger, studio, counters, stop: stopped };
+        let (counters, stopped_tasks) = (Counters::default(), Mutex::default());
+        let desk = Desk { faults, generation, key, ledger, studio, counters, stopped_tasks, stop: stopped };
         let server = tokio::spawn(server::serve(listener, Arc::new(desk)));
         Ok(Self { address, stop, server, ledger_writer })
     }
