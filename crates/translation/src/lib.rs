@@ -3,7 +3,7 @@
 //!
 //! Each API is one folder below `apis/`, whichever faces it has. To add one, see `docs/guide/adding-an-api.md`.
 //! What the folders share: `outgoing` makes calls that hold media; `fields` and `inputs` read clients' JSON, `multipart` their forms, `lenient` upstreams' JSON,
-//! `refusal` an upstream's "no"; `answer` makes replies to clients, `progress` the percentage in them; `key` finds a
+//! `refusal` an upstream's "no"; `answer` makes replies to clients, `progress` the percentage and `rfc3339` the moments in them; `key` finds a
 //! client's key.
 
 mod answer;
@@ -20,6 +20,7 @@ mod outgoing;
 mod progress;
 mod provider;
 mod refusal;
+mod rfc3339;
 mod scope;
 mod text;
 mod web;

@@ -10,9 +10,11 @@ use serde_json::Value;
 use super::wire::{
     ErrorReply, INPUT, Input, Metrics, ModelEntry, ModelList, NAME, Prediction, Urls, VERSION, status,
 };
-use super::{Replicate, names, rfc3339};
+use super::{Replicate, names};
 use crate::fields::{Fields, within};
-use crate::{Action, Dialect, Endpoint, Intent, Links, ModelListing, PathParams, answer, inputs, key};
+use crate::{
+    Action, Dialect, Endpoint, Intent, Links, ModelListing, PathParams, answer, inputs, key, rfc3339,
+};
 
 static ENDPOINTS: [Endpoint; 4] = [
     Endpoint {

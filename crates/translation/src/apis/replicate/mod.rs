@@ -8,7 +8,6 @@
 mod dialect;
 mod names;
 mod provider;
-mod rfc3339;
 mod wire;
 
 /// The API; a dialect and a provider.

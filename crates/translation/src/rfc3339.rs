@@ -1,4 +1,4 @@
-//! Moments as RFC 3339 writes them, in UTC and to the millisecond: `2026-11-21T15:58:10.123Z`.
+//! Moments as RFC 3339 writes them, in UTC: `2026-11-21T15:58:10.123Z`.
 
 use domain::Timestamp;
 
@@ -8,12 +8,22 @@ const ERA_DAYS: i64 = 146_097;
 /// Days from the first of March of the year 0 to the Unix epoch.
 const EPOCH_DAYS: i64 = 719_468;
 
-/// The text of a moment.
-pub(super) fn text(at: Timestamp) -> String {
+/// The text of a moment, to the millisecond.
+pub(crate) fn text(at: Timestamp) -> String {
+    format!("{}.{:03}Z", whole(at), at.as_millis().rem_euclid(1000))
+}
+
+/// The text of a moment, to the second that it is in.
+pub(crate) fn text_s(at: Timestamp) -> String {
+    format!("{}Z", whole(at))
+}
+
+/// Date and time without a fraction.
+fn whole(at: Timestamp) -> String {
     let (days, ms) = (at.as_millis().div_euclid(DAY_MS), at.as_millis().rem_euclid(DAY_MS));
     let (year, month, day) = date(days);
     let (hours, minutes, seconds) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{seconds:02}.{:03}Z", ms % 1000)
+    format!("{year:04}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{seconds:02}")
 }
 
 /// Year, month and day of a day counted from the Unix epoch. Years are counted from March on, so that the leap day is
@@ -46,6 +56,7 @@ mod tests {
             (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
         ] {
             assert_eq!(text(Timestamp::from_millis(ms)), expected);
+            assert_eq!(text_s(Timestamp::from_millis(ms)), format!("{}Z", &expected[..19]));
         }
     }
 
