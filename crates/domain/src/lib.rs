@@ -9,6 +9,7 @@ mod id;
 mod limit;
 mod media;
 mod message;
+mod network;
 mod request;
 mod state;
 mod task;
@@ -24,6 +25,7 @@ pub use media::{
     media_type_of_extension,
 };
 pub use message::{Call, MediaForm, MediaSlot, Reply};
+pub use network::{Network, NotANetwork};
 pub use request::{
     Basis, Callback, Derivation, Draft, DraftBasis, DraftInput, DraftMedia, DraftUpload, GenerationRequest,
     Input, Media, OutputSpec, Preference, Role, Scope, Vendor,

@@ -10,6 +10,7 @@ pub mod creation;
 pub mod records;
 mod samples;
 pub mod survival;
+pub mod wishes;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,6 +75,13 @@ macro_rules! stamp_conformance {
                 another_attempt_may_follow_a_failed_one
                 live_attempts_are_those_of_live_tasks
                 live_tasks_are_counted_by_state
+            }
+            wishes {
+                a_list_has_the_owners_tasks_by_age
+                pages_of_a_list_follow_each_other
+                a_wish_to_cancel_comes_with_the_next_claim
+                an_ended_task_takes_no_wish_to_cancel
+                only_an_ended_task_can_be_forgotten
             }
             records {
                 an_asset_is_read_back

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::{AccountName, AssetId, OwnerId, Task, TaskId, Timestamp};
+use domain::{AccountName, AssetId, OwnerId, Scope, Task, TaskId, Timestamp};
 
 /// Durable tasks. What a method has answered with `Ok` survives the loss of the process and of power.
 ///
@@ -15,7 +15,7 @@ pub trait TaskStore: Send + Sync {
     /// Count and insert are one transaction: parallel calls never exceed the limit. A second task of that id is [`StoreError::Conflict`].
     async fn create(&self, task: &Task, concurrent_tasks: u32) -> Result<Admission, StoreError>;
 
-    /// The task of that id, whoever owns it.
+    /// The task of that id, whoever owns it; `None` if there is none or it was forgotten.
     async fn load(&self, id: &TaskId) -> Result<Option<Task>, StoreError>;
 
     /// Takes up to `max` due tasks for `holder`, oldest due first. Until `lease` has passed, or the task is advanced
@@ -40,8 +40,21 @@ pub trait TaskStore: Send + Sync {
     /// How many tasks are not terminal, by state name.
     async fn live_tasks(&self) -> Result<Vec<(String, u64)>, StoreError>;
 
+    /// Some of the owner's tasks by age; none after a task that is not the owner's.
+    async fn list(&self, owner: &OwnerId, wanted: &ListTasks) -> Result<Vec<Task>, StoreError>;
+
+    /// Notes that the owner wants the task to stop, for its next claim, and makes it due at once unless somebody holds
+    /// it. False if no such task is live.
+    async fn request_cancel(&self, id: &TaskId) -> Result<bool, StoreError>;
+
+    /// Makes an ended task absent for its owner. False if there is none that has ended, or it was forgotten before.
+    async fn forget(&self, id: &TaskId) -> Result<bool, StoreError>;
+
     /// Notes an asset whose bytes are already stored. A second one of that id is [`StoreError::Conflict`].
     async fn put_asset(&self, asset: &AssetRecord) -> Result<(), StoreError>;
+
+    /// Removes the note of an asset. False if there is none.
+    async fn drop_asset(&self, id: &AssetId) -> Result<bool, StoreError>;
 
     /// The asset of that id.
     async fn asset(&self, id: &AssetId) -> Result<Option<AssetRecord>, StoreError>;
@@ -81,6 +94,21 @@ pub struct Claim {
     pub task: Task,
     /// What proves the claim.
     pub epoch: u64,
+    /// Whether its owner wants it to stop.
+    pub cancel_requested: bool,
+}
+
+/// Which tasks of an owner are wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListTasks {
+    /// Those of one scope only.
+    pub scope: Option<Scope>,
+    /// Those that follow this one in the order asked for.
+    pub after: Option<TaskId>,
+    /// At most so many.
+    pub limit: usize,
+    /// Oldest first, not newest first.
+    pub ascending: bool,
 }
 
 /// What follows an advance.
@@ -111,6 +139,8 @@ pub struct AssetRecord {
     pub bytes: u64,
     /// When it was stored.
     pub created_at: Timestamp,
+    /// When it can no longer be read; absent if never.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// A client key, without the key.
@@ -126,6 +156,8 @@ pub struct KeyRecord {
     pub requests_per_minute: Option<u32>,
     /// Tasks at one time, if other than the default.
     pub concurrent_tasks: Option<u32>,
+    /// The API that paths which several claim belong to, by registry name.
+    pub dialect: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was revoked.

@@ -15,6 +15,7 @@ mod readers;
 mod rows;
 mod settings;
 mod tasks;
+mod wishes;
 mod writer;
 
 use std::path::Path;
@@ -34,7 +35,7 @@ use self::lock::ServerLock;
 use self::readers::Readers;
 use self::rows::{ChangeRow, NewRow};
 use self::writer::Writer;
-use crate::{Admission, AssetRecord, Claim, KeyRecord, Next, StoreError, TaskStore};
+use crate::{Admission, AssetRecord, Claim, KeyRecord, ListTasks, Next, StoreError, TaskStore};
 
 /// Tasks in one SQLite file. Dropped, it finishes the writes that are queued; that blocks for about one commit.
 ///
@@ -148,9 +149,29 @@ impl TaskStore for SqliteStore {
         self.scan(tasks::live_tasks).await
     }
 
+    async fn list(&self, owner: &OwnerId, wanted: &ListTasks) -> Result<Vec<Task>, StoreError> {
+        let (owner, wanted) = (owner.clone(), wanted.clone());
+        self.scan(move |c| wishes::list(c, &owner, &wanted)).await
+    }
+
+    async fn request_cancel(&self, id: &TaskId) -> Result<bool, StoreError> {
+        let (id, clock) = (id.clone(), self.clock.clone());
+        self.writer.write(move |c| wishes::request_cancel(c, &id, clock.now())).await
+    }
+
+    async fn forget(&self, id: &TaskId) -> Result<bool, StoreError> {
+        let (id, clock) = (id.clone(), self.clock.clone());
+        self.writer.write(move |c| wishes::forget(c, &id, clock.now())).await
+    }
+
     async fn put_asset(&self, asset: &AssetRecord) -> Result<(), StoreError> {
         let asset = asset.clone();
         self.writer.write(move |c| assets::put(c, &asset)).await
+    }
+
+    async fn drop_asset(&self, id: &AssetId) -> Result<bool, StoreError> {
+        let id = id.clone();
+        self.writer.write(move |c| assets::remove(c, &id)).await
     }
 
     async fn asset(&self, id: &AssetId) -> Result<Option<AssetRecord>, StoreError> {

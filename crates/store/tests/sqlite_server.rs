@@ -7,7 +7,7 @@ use std::process::{ChildStdout, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{GenerationRequest, OutputSpec, OwnerId, Scope, Task, TaskId, TaskState, Timestamp};
+use domain::{GenerationRequest, OwnerId, Scope, Task, TaskId, TaskState, Timestamp};
 use store::{Admission, SqliteSettings, SqliteStore, StoreError, TaskStore};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
@@ -151,14 +151,7 @@ fn task(id: &str) -> Task {
         id: TaskId::new(id),
         owner: OwnerId::new("ann"),
         dialect: "v2".into(),
-        request: GenerationRequest {
-            scope: Scope::Videos,
-            model: "veo3.1".into(),
-            prompt: "a cat".into(),
-            inputs: Vec::new(),
-            output: OutputSpec::default(),
-            vendor: None,
-        },
+        request: GenerationRequest::new(Scope::Videos, "veo3.1", "a cat"),
         state: TaskState::Queued,
         attempts: Vec::new(),
         created_at: Timestamp::from_millis(0),

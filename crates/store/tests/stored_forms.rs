@@ -46,7 +46,7 @@ fn tasks() -> Vec<Task> {
         TaskState::Collecting {
             handle,
             since,
-            sources: vec![Source { kind: video, url: "https://up.example/1.mp4".into() }],
+            sources: vec![Source::open(video, "https://up.example/1.mp4")],
         },
         TaskState::Succeeded {
             outputs: vec![
@@ -104,14 +104,7 @@ fn attempts(last: AttemptOutcome) -> Vec<Attempt> {
 }
 
 fn little() -> GenerationRequest {
-    GenerationRequest {
-        scope: Scope::Images,
-        model: "veo3.1".into(),
-        prompt: "a cat".into(),
-        inputs: Vec::new(),
-        output: OutputSpec::default(),
-        vendor: None,
-    }
+    GenerationRequest::new(Scope::Images, "veo3.1", "a cat")
 }
 
 fn full() -> GenerationRequest {
@@ -138,6 +131,7 @@ fn full() -> GenerationRequest {
             enhance_prompt: Some(true),
             upsample: Some(false),
             watermark: Some(true),
+            ..OutputSpec::default()
         },
         vendor: Some(Vendor { api: "kie".into(), fields: fields.as_object().cloned().unwrap_or_default() }),
         ..little()
@@ -164,6 +158,7 @@ fn asset() -> AssetRecord {
         media_type: "video/mp4".into(),
         bytes: 12_345,
         created_at: at(8),
+        expires_at: None,
     }
 }
 
@@ -174,6 +169,7 @@ fn keys() -> [KeyRecord; 2] {
         digest: [7; 32],
         requests_per_minute: None,
         concurrent_tasks: None,
+        dialect: None,
         created_at: at(0),
         revoked_at: None,
     };
@@ -183,6 +179,7 @@ fn keys() -> [KeyRecord; 2] {
         digest: [8; 32],
         requests_per_minute: Some(60),
         concurrent_tasks: Some(2),
+        dialect: None,
         created_at: at(1),
         revoked_at: Some(at(5)),
     };

@@ -4,9 +4,11 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use domain::Network;
 use http::Uri;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::rt::TokioIo;
@@ -17,12 +19,12 @@ use tower::Service;
 use crate::egress::is_public;
 
 /// Who chose the URL that is dialled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) enum Chosen {
     /// The operator, in the config: any address.
     ByOperator,
-    /// An upstream or a client: public addresses only.
-    ByOthers,
+    /// An upstream or a client: public addresses, and those that the operator allows besides.
+    ByOthers(Arc<[Network]>),
 }
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -83,12 +85,12 @@ impl Service<Uri> for Dial {
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let chosen = self.chosen;
-        Box::pin(async move { dial(&uri, chosen).await.map(TokioIo::new) })
+        let chosen = self.chosen.clone();
+        Box::pin(async move { dial(&uri, &chosen).await.map(TokioIo::new) })
     }
 }
 
-async fn dial(uri: &Uri, chosen: Chosen) -> io::Result<TcpStream> {
+async fn dial(uri: &Uri, chosen: &Chosen) -> io::Result<TcpStream> {
     let host = uri.host().ok_or_else(|| io::Error::other("the URL has no host"))?;
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
@@ -108,9 +110,10 @@ async fn dial(uri: &Uri, chosen: Chosen) -> io::Result<TcpStream> {
 }
 
 /// One refused address refuses the whole name: a mixed answer is how a guard is walked around.
-fn vet(addresses: &[SocketAddr], chosen: Chosen) -> io::Result<()> {
-    let refused = addresses.iter().any(|address| !is_public(address.ip()));
-    if chosen == Chosen::ByOthers && refused {
+fn vet(addresses: &[SocketAddr], chosen: &Chosen) -> io::Result<()> {
+    let Chosen::ByOthers(allowed) = chosen else { return Ok(()) };
+    let may = |ip| is_public(ip) || allowed.iter().any(|network| network.contains(ip));
+    if !addresses.iter().all(|address| may(address.ip())) {
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, "the address is not public"));
     }
     Ok(())

@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use domain::with_sources;
-use http::{Request, Response, StatusCode, header};
-use http_body_util::{BodyExt as _, Full};
+use http::{HeaderMap, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use url::Url;
 
 use crate::Upstream;
-use crate::send::HttpClient;
+use crate::body::CallBody;
 
 /// Redirects followed for one result; each hop is vetted anew.
 const REDIRECTS_MAX: usize = 5;
@@ -58,32 +57,46 @@ pub struct Bounds {
     pub timeout: Duration,
 }
 
-impl Upstream {
-    /// Copies what `url` serves into `sink`, without credentials. The host of `account_url` was chosen by the operator
+/// What is copied, and from where.
+#[derive(Debug, Clone)]
+pub struct Fetch<'a> {
+    /// Its URL.
+    pub url: &'a str,
+    /// The base URL of the account that it comes from; empty if it comes from none. That host was chosen by the operator
     /// and may be anywhere; every other host must have public addresses only.
+    pub account_url: &'a str,
+    /// What proves to the account's own host that we may read it. No other host is shown it.
+    pub credentials: HeaderMap,
+    /// Its bounds.
+    pub bounds: Bounds,
+}
+
+impl Upstream {
+    /// Copies what a URL serves into `sink`.
     pub async fn download(
         &self,
-        account_url: &str,
-        url: &str,
-        bounds: Bounds,
+        fetch: &Fetch<'_>,
         sink: &mut (impl AsyncWrite + Unpin),
     ) -> Result<Downloaded, DownloadError> {
+        let Bounds { bytes_max, timeout } = fetch.bounds;
         let copying = async {
-            let response = self.follow(account_url, url).await?;
-            copy(response, bounds.bytes_max, sink).await
+            let response = self.follow(fetch).await?;
+            copy(response, bytes_max, sink).await
         };
-        tokio::time::timeout(bounds.timeout, copying)
-            .await
-            .unwrap_or(Err(DownloadError::Timeout(bounds.timeout)))
+        tokio::time::timeout(timeout, copying).await.unwrap_or(Err(DownloadError::Timeout(timeout)))
     }
 
-    async fn follow(&self, account_url: &str, url: &str) -> Result<Response<Incoming>, DownloadError> {
-        let mut url = parse(url)?;
+    async fn follow(&self, fetch: &Fetch<'_>) -> Result<Response<Incoming>, DownloadError> {
+        let mut url = parse(fetch.url)?;
         for _hop in 0..=REDIRECTS_MAX {
-            let client = self.client_for(account_url, &url);
-            let request = Request::get(url.as_str())
-                .body(Full::<Bytes>::default())
+            let trusted = Url::parse(fetch.account_url).is_ok_and(|account| account.origin() == url.origin());
+            let client = if trusted { &self.kept } else { &self.guarded };
+            let mut request = Request::get(url.as_str())
+                .body(empty())
                 .map_err(|error| DownloadError::Url(error.to_string()))?;
+            if trusted {
+                request.headers_mut().extend(fetch.credentials.clone());
+            }
             let response =
                 client.request(request).await.map_err(|error| DownloadError::Server(with_sources(&error)))?;
             match response.status() {
@@ -94,11 +107,10 @@ impl Upstream {
         }
         Err(DownloadError::Server("too many redirects".to_owned()))
     }
+}
 
-    fn client_for(&self, account_url: &str, url: &Url) -> &HttpClient {
-        let same_origin = Url::parse(account_url).is_ok_and(|account| account.origin() == url.origin());
-        if same_origin { &self.kept } else { &self.guarded }
-    }
+fn empty() -> CallBody {
+    Empty::new().map_err(|never| match never {}).boxed_unsync()
 }
 
 fn parse(url: &str) -> Result<Url, DownloadError> {

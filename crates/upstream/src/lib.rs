@@ -1,9 +1,11 @@
 //! The only way out. Every connection that filmgate opens is dialled here, under egress rules, deadlines and size caps.
 
+mod body;
 mod dial;
 mod download;
 mod egress;
 mod send;
 
-pub use download::{Bounds, DownloadError, Downloaded};
+pub use body::{MediaFile, Outgoing};
+pub use download::{Bounds, DownloadError, Downloaded, Fetch};
 pub use send::{SendError, Settings, Upstream};

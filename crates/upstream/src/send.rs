@@ -3,21 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use domain::{Call, Reply, with_sources};
+use domain::{Call, Network, Reply, with_sources};
 use http::{HeaderValue, Request, Uri, header};
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::{ClientConfig, RootCertStore};
 
+use crate::body::{self, CallBody, Outgoing};
 use crate::dial::{Chosen, Connector};
 
 /// How long a kept connection may idle: shorter than what servers commonly allow, so that polls rarely meet a closed one.
 const IDLE_MAX: Duration = Duration::from_secs(20);
 const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("filmgate/", env!("CARGO_PKG_VERSION")));
 
-pub(crate) type HttpClient = Client<Connector, Full<Bytes>>;
+pub(crate) type HttpClient = Client<Connector, CallBody>;
 
 /// Bounds of the way out.
 #[derive(Debug, Clone)]
@@ -28,6 +28,8 @@ pub struct Settings {
     pub reply_bytes_max: usize,
     /// Idle connections kept for each host.
     pub idle_per_host_max: usize,
+    /// Addresses inside that may be dialled even where a client or an upstream chose the URL.
+    pub allow: Vec<Network>,
 }
 
 /// The way out. Cheap to clone.
@@ -69,29 +71,41 @@ impl Upstream {
         Self {
             fresh: client(Chosen::ByOperator, 0),
             kept: client(Chosen::ByOperator, settings.idle_per_host_max),
-            guarded: client(Chosen::ByOthers, 0),
+            guarded: client(Chosen::ByOthers(settings.allow.clone().into()), 0),
             settings,
         }
     }
 
     /// Sends a call that costs money if it arrives. It is never sent twice by itself.
-    pub async fn submit(&self, base_url: &str, call: Call, timeout: Duration) -> Result<Reply, SendError> {
-        self.send(&self.fresh, base_url, call, timeout).await
+    pub async fn submit(
+        &self,
+        base_url: &str,
+        call: impl Into<Outgoing>,
+        timeout: Duration,
+    ) -> Result<Reply, SendError> {
+        self.send(&self.fresh, base_url, call.into(), timeout).await
     }
 
     /// Sends a call that is safe to repeat.
-    pub async fn ask(&self, base_url: &str, call: Call, timeout: Duration) -> Result<Reply, SendError> {
-        self.send(&self.kept, base_url, call, timeout).await
+    pub async fn ask(
+        &self,
+        base_url: &str,
+        call: impl Into<Outgoing>,
+        timeout: Duration,
+    ) -> Result<Reply, SendError> {
+        self.send(&self.kept, base_url, call.into(), timeout).await
     }
 
     async fn send(
         &self,
         client: &HttpClient,
         base_url: &str,
-        call: Call,
+        outgoing: Outgoing,
         timeout: Duration,
     ) -> Result<Reply, SendError> {
-        let request = request(base_url, call)?;
+        let body = body::body(&outgoing.call, &outgoing.files).await;
+        let body = body.map_err(|error| SendError::NotSent(format!("reading media for it: {error}")))?;
+        let request = request(base_url, outgoing.call, body)?;
         let answering = async {
             // hyper's errors do not print the URL, in which some providers want their key.
             let response = client.request(request).await.map_err(|error| {
@@ -114,7 +128,7 @@ impl Upstream {
     }
 }
 
-fn request(base_url: &str, call: Call) -> Result<Request<Full<Bytes>>, SendError> {
+fn request(base_url: &str, call: Call, body: CallBody) -> Result<Request<CallBody>, SendError> {
     let not_sent =
         |error: &dyn std::fmt::Display| SendError::NotSent(format!("the call is malformed: {error}"));
     let mut target = format!("{}{}", base_url.trim_end_matches('/'), call.path);
@@ -123,7 +137,7 @@ fn request(base_url: &str, call: Call) -> Result<Request<Full<Bytes>>, SendError
         target.push_str(&call.query);
     }
     let uri: Uri = target.parse().map_err(|error| not_sent(&error))?;
-    let mut request = Request::new(Full::new(call.body));
+    let mut request = Request::new(body);
     *request.method_mut() = call.method;
     *request.uri_mut() = uri;
     *request.headers_mut() = call.headers;

@@ -2,20 +2,29 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests, where a panic is the report")]
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use domain::Call;
+use domain::{AssetId, Call, MediaForm, MediaSlot};
+use http::{HeaderMap, HeaderValue, header};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use upstream::{Bounds, DownloadError, SendError, Settings, Upstream};
+use upstream::{Bounds, DownloadError, Fetch, MediaFile, Outgoing, SendError, Settings, Upstream};
 
 const LONG: Duration = Duration::from_secs(20);
 const BOUNDS: Bounds = Bounds { bytes_max: 1000, timeout: LONG };
 
+fn settings() -> Settings {
+    Settings { connect_timeout: LONG, reply_bytes_max: 1000, idle_per_host_max: 4, allow: vec![] }
+}
+
 fn way_out() -> Upstream {
-    Upstream::new(Settings { connect_timeout: LONG, reply_bytes_max: 1000, idle_per_host_max: 4 })
+    Upstream::new(settings())
+}
+
+fn secret() -> HeaderMap {
+    HeaderMap::from_iter([(header::AUTHORIZATION, HeaderValue::from_static("Bearer secret"))])
 }
 
 /// A server that reads each request's head, counts it, writes `answer` as it stands, and closes; `None` never answers.
@@ -38,15 +47,16 @@ async fn server(answer: Option<String>) -> (SocketAddr, Arc<AtomicUsize>) {
     (address, seen)
 }
 
-async fn read_head(stream: &mut TcpStream) {
+async fn read_head(stream: &mut TcpStream) -> String {
     let mut head = Vec::new();
     let mut buffer = [0; 1024];
     while !head.windows(4).any(|window| window == b"\r\n\r\n") {
         match stream.read(&mut buffer).await {
             Ok(read) if read > 0 => head.extend_from_slice(&buffer[..read]),
-            _ => return,
+            _ => break,
         }
     }
+    String::from_utf8_lossy(&head).into_owned()
 }
 
 fn ok(body: &str) -> Option<String> {
@@ -60,7 +70,10 @@ async fn submit(address: SocketAddr, timeout: Duration) -> Result<domain::Reply,
 
 async fn download(account: &str, url: &str) -> (Result<upstream::Downloaded, DownloadError>, Vec<u8>) {
     let mut copy = Vec::new();
-    let result = way_out().download(account, url, BOUNDS, &mut copy).await;
+    let result = {
+        let fetch = Fetch { url, account_url: account, credentials: secret(), bounds: BOUNDS };
+        way_out().download(&fetch, &mut copy).await
+    };
     (result, copy)
 }
 
@@ -170,4 +183,56 @@ async fn only_web_urls_are_fetched_and_only_up_to_the_bound() {
     let (result, copy) = download(&account, &account).await;
     assert!(matches!(result, Err(DownloadError::TooLarge(1000))));
     assert!(copy.len() <= 1000);
+}
+
+/// A server that notes the heads of requests and answers each with `answer`.
+async fn noting_server(answer: String) -> (SocketAddr, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let heads = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&heads);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _peer)) = listener.accept().await {
+            let head = read_head(&mut stream).await;
+            noted.lock().unwrap().push(head.to_ascii_lowercase());
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+    });
+    (address, heads)
+}
+
+#[tokio::test]
+async fn a_credential_is_shown_to_the_account_s_own_host_only() {
+    let (elsewhere, strangers) = noting_server(ok("clip").unwrap()).await;
+    let redirect =
+        format!("HTTP/1.1 302 Found\r\nlocation: http://{elsewhere}/\r\ncontent-length: 0\r\n\r\n");
+    let (own, heads) = noting_server(redirect).await;
+    let account_url = format!("http://{own}/v1");
+    let url = format!("http://{own}/file");
+    let fetch = Fetch { url: &url, account_url: &account_url, credentials: secret(), bounds: BOUNDS };
+    let allow = vec!["127.0.0.1".parse().unwrap()];
+    let way_out = Upstream::new(Settings { allow, ..settings() });
+    let mut copy = Vec::new();
+    way_out.download(&fetch, &mut copy).await.unwrap();
+    assert_eq!(copy, b"clip", "an address that the operator allows may be dialled");
+    assert!(heads.lock().unwrap()[0].contains("bearer secret"));
+    assert!(!strangers.lock().unwrap()[0].contains("secret"));
+}
+
+#[tokio::test]
+async fn media_arrives_inside_of_a_call() {
+    let (address, heads) = noting_server(ok("{}").unwrap()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("asset");
+    std::fs::write(&path, b"abc").unwrap();
+    let mut call = Call::post_json("/submit", b"\"\"".to_vec());
+    call.media = vec![MediaSlot { at: 1, asset: AssetId::new("a"), form: MediaForm::Base64 }];
+    let files = vec![MediaFile { path, bytes: 3 }];
+    let url = format!("http://{address}");
+    way_out().submit(&url, Outgoing { call: call.clone(), files }, LONG).await.unwrap();
+    assert!(heads.lock().unwrap()[0].contains("content-length: 6"), "the length is known before");
+    let missing = vec![MediaFile { path: folder.path().join("no such"), bytes: 3 }];
+    let result = way_out().submit(&url, Outgoing { call, files: missing }, LONG).await;
+    assert!(matches!(result, Err(SendError::NotSent(_))), "{result:?}");
+    assert_eq!(heads.lock().unwrap().len(), 1);
 }

@@ -26,9 +26,7 @@ pub async fn a_whole_life_is_stored_step_by_step(harness: &mut dyn Harness) {
         TaskEvent::SubmitUnknown { reason: "reset".into() },
         accepted("handle"),
         TaskEvent::Progressed { percent: Some(50) },
-        TaskEvent::Ready {
-            sources: vec![Source { kind: MediaKind::Video, url: "https://example.com/a.mp4".into() }],
-        },
+        TaskEvent::Ready { sources: vec![Source::open(MediaKind::Video, "https://example.com/a.mp4")] },
         TaskEvent::Collected { outputs: vec![output(stored), output(remote)] },
     ];
     for (step, event) in (1..).zip(steps) {

@@ -12,6 +12,7 @@ pub(super) fn asset(id: &str) -> AssetRecord {
         media_type: "video/mp4".into(),
         bytes: 1 << 40,
         created_at: Timestamp::from_millis(12_345),
+        expires_at: Some(Timestamp::from_millis(23_456)),
     }
 }
 
@@ -22,12 +23,13 @@ pub(super) fn key(owner: &str, digest: u8, created_at: i64) -> KeyRecord {
         digest: [digest; 32],
         requests_per_minute: Some(u32::MAX),
         concurrent_tasks: None,
+        dialect: Some("kie".into()),
         created_at: Timestamp::from_millis(created_at),
         revoked_at: None,
     }
 }
 
-/// Once noted it stays as it is.
+/// Once noted it stays as it is until it is dropped.
 pub async fn an_asset_is_read_back(harness: &mut dyn Harness) {
     let store = harness.store();
     let asset = asset("00ff");
@@ -35,14 +37,25 @@ pub async fn an_asset_is_read_back(harness: &mut dyn Harness) {
     store.put_asset(&asset).await.expect("put");
     let other = AssetRecord { bytes: 1, ..asset.clone() };
     assert!(matches!(store.put_asset(&other).await, Err(StoreError::Conflict(_))));
-    assert_eq!(store.asset(&asset.id).await.expect("asset"), Some(asset));
+    assert_eq!(store.asset(&asset.id).await.expect("asset"), Some(asset.clone()));
+    assert!(store.drop_asset(&asset.id).await.expect("drop"));
+    assert!(!store.drop_asset(&asset.id).await.expect("drop again"));
+    assert_eq!(store.asset(&asset.id).await.expect("asset"), None);
+    let lasting = AssetRecord { expires_at: None, ..asset };
+    store.put_asset(&lasting).await.expect("put again");
+    assert_eq!(store.asset(&lasting.id).await.expect("asset"), Some(lasting));
 }
 
 /// Whole, with and without limits of its own.
 pub async fn a_key_is_found_by_its_digest(harness: &mut dyn Harness) {
     let store = harness.store();
     let limited = key("ann", 1, 10);
-    let plain = KeyRecord { requests_per_minute: None, concurrent_tasks: Some(0), ..key("bob", 2, 20) };
+    let plain = KeyRecord {
+        requests_per_minute: None,
+        concurrent_tasks: Some(0),
+        dialect: None,
+        ..key("bob", 2, 20)
+    };
     for key in [limited, plain] {
         store.put_key(&key).await.expect("put");
         assert_eq!(store.key(&key.digest).await.expect("key"), Some(key));

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use domain::{
-    AccountName, AssetId, GenerationRequest, Input, Media, NewAttempt, OutputSpec, OwnerId, Role, Scope,
-    Task, TaskEvent, TaskId, TaskState, Timestamp, Vendor,
+    AccountName, AssetId, Basis, Callback, Derivation, GenerationRequest, Input, Media, NewAttempt,
+    OutputSpec, OwnerId, Preference, Role, Scope, Task, TaskEvent, TaskId, TaskState, Timestamp, Vendor,
 };
 
 use crate::{Admission, Claim, Next, TaskStore};
@@ -22,14 +22,7 @@ pub(super) fn task(id: &str, owner: &str) -> Task {
         id: TaskId::new(id),
         owner: OwnerId::new(owner),
         dialect: "v2".into(),
-        request: GenerationRequest {
-            scope: Scope::Videos,
-            model: "veo3.1".into(),
-            prompt: "a cat".into(),
-            inputs: Vec::new(),
-            output: OutputSpec::default(),
-            vendor: None,
-        },
+        request: GenerationRequest::new(Scope::Videos, "veo3.1", "a cat"),
         state: TaskState::Queued,
         attempts: Vec::new(),
         created_at: AT,
@@ -63,7 +56,23 @@ pub(super) fn full_task(id: &str, owner: &str) -> Task {
         enhance_prompt: Some(false),
         upsample: Some(true),
         watermark: Some(false),
+        count: Some(u32::MAX),
+        negative_prompt: Some("dogs \u{1f415}".into()),
+        audio: Some(true),
+        quality: Some("high".into()),
+        format: Some("png".into()),
+        voice: Some("alloy".into()),
     };
+    task.request.basis = Some(Basis {
+        task: TaskId::new("earlier"),
+        index: 1,
+        derivation: Derivation::Upscale,
+        account: AccountName::new("kie-main"),
+        handle: "h/1?x".into(),
+    });
+    task.request.callback =
+        Some(Callback { url: "https://example.com/done?x=%20".into(), events: vec!["completed".into()] });
+    task.request.preference = Some(Preference::Official);
     task.request.vendor =
         Some(Vendor { api: "kie".into(), fields: fields.as_object().cloned().unwrap_or_default() });
     task

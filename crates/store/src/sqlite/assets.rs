@@ -7,7 +7,8 @@ use super::{failed, is_unique_violation};
 use crate::{AssetRecord, StoreError};
 
 pub(super) fn put(connection: &Connection, asset: &AssetRecord) -> Result<(), StoreError> {
-    let sql = "INSERT INTO assets (id, owner, media_type, bytes, created_at) VALUES (?1, ?2, ?3, ?4, ?5)";
+    let sql = "INSERT INTO assets (id, owner, media_type, bytes, created_at, expires_at)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     let insert = || {
         connection.prepare_cached(sql)?.execute(params![
             asset.id.as_str(),
@@ -15,6 +16,7 @@ pub(super) fn put(connection: &Connection, asset: &AssetRecord) -> Result<(), St
             asset.media_type,
             asset.bytes,
             asset.created_at.as_millis(),
+            asset.expires_at.map(Timestamp::as_millis),
         ])
     };
     match insert() {
@@ -24,8 +26,14 @@ pub(super) fn put(connection: &Connection, asset: &AssetRecord) -> Result<(), St
     }
 }
 
+pub(super) fn remove(connection: &Connection, id: &AssetId) -> Result<bool, StoreError> {
+    let sql = "DELETE FROM assets WHERE id = ?1";
+    let delete = || connection.prepare_cached(sql)?.execute([id.as_str()]);
+    Ok(delete().map_err(failed("removing an asset"))? == 1)
+}
+
 pub(super) fn load(connection: &Connection, id: &AssetId) -> Result<Option<AssetRecord>, StoreError> {
-    let sql = "SELECT owner, media_type, bytes, created_at FROM assets WHERE id = ?1";
+    let sql = "SELECT owner, media_type, bytes, created_at, expires_at FROM assets WHERE id = ?1";
     let read = || {
         let mut statement = connection.prepare_cached(sql)?;
         let record = |row: &rusqlite::Row<'_>| {
@@ -35,6 +43,7 @@ pub(super) fn load(connection: &Connection, id: &AssetId) -> Result<Option<Asset
                 media_type: row.get("media_type")?,
                 bytes: row.get("bytes")?,
                 created_at: Timestamp::from_millis(row.get("created_at")?),
+                expires_at: row.get::<_, Option<i64>>("expires_at")?.map(Timestamp::from_millis),
             })
         };
         statement.query_row([id.as_str()], record).optional()

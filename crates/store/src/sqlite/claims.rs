@@ -21,6 +21,7 @@ const END_ALL: &str = "UPDATE tasks SET lease_holder = NULL, due_at = ?1
 pub(super) struct ClaimedRow {
     task: TaskRow,
     epoch: u64,
+    cancel_requested: bool,
 }
 
 /// Claims up to `max` tasks that are due, oldest due first, until `lease` has passed.
@@ -34,8 +35,9 @@ pub(super) fn claim_due(
     let lease_ends_at = now.plus(lease).as_millis();
     let mut claimed = Vec::new();
     for row in due(connection, max, now).map_err(failed("reading due tasks"))? {
-        let epoch = take(connection, row.id(), holder, lease_ends_at).map_err(failed("claiming a task"))?;
-        claimed.push(ClaimedRow { task: row.with_attempts(connection)?, epoch });
+        let (epoch, cancel_requested) =
+            take(connection, row.id(), holder, lease_ends_at).map_err(failed("claiming a task"))?;
+        claimed.push(ClaimedRow { task: row.with_attempts(connection)?, epoch, cancel_requested });
     }
     Ok(claimed)
 }
@@ -46,17 +48,25 @@ fn due(connection: &Connection, max: usize, now: Timestamp) -> rusqlite::Result<
     statement.query_map(params![now.as_millis(), max], TaskRow::read)?.collect()
 }
 
-fn take(connection: &Connection, id: &str, holder: &str, lease_ends_at: i64) -> rusqlite::Result<u64> {
+/// The epoch of the claim, and whether the task shall stop.
+fn take(
+    connection: &Connection,
+    id: &str,
+    holder: &str,
+    lease_ends_at: i64,
+) -> rusqlite::Result<(u64, bool)> {
     let sql = "UPDATE tasks SET lease_holder = ?2, lease_epoch = lease_epoch + 1, due_at = ?3 WHERE id = ?1
-               RETURNING lease_epoch";
-    connection.prepare_cached(sql)?.query_row(params![id, holder, lease_ends_at], |row| row.get(0))
+               RETURNING lease_epoch, cancel_requested_at IS NOT NULL";
+    connection
+        .prepare_cached(sql)?
+        .query_row(params![id, holder, lease_ends_at], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 /// Decodes claimed tasks. One that cannot be read is left out, so that it does not stop the others; it is logged, and
 /// comes again when its lease ends.
 pub(super) fn decode(rows: Vec<ClaimedRow>) -> Vec<Claim> {
     let decode = |row: ClaimedRow| match row.task.decode() {
-        Ok(task) => Some(Claim { task, epoch: row.epoch }),
+        Ok(task) => Some(Claim { task, epoch: row.epoch, cancel_requested: row.cancel_requested }),
         Err(error) => {
             tracing::error!(%error, "a due task is left out");
             None

@@ -8,8 +8,9 @@ use crate::{KeyRecord, StoreError};
 
 pub(super) fn put(connection: &Connection, key: &KeyRecord) -> Result<(), StoreError> {
     let sql = "INSERT INTO client_keys
-                   (owner, name, digest, requests_per_minute, concurrent_tasks, created_at, revoked_at)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+                   (owner, name, digest, requests_per_minute, concurrent_tasks, created_at, revoked_at,
+                    dialect)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     let insert = || {
         connection.prepare_cached(sql)?.execute(params![
             key.owner.as_str(),
@@ -19,6 +20,7 @@ pub(super) fn put(connection: &Connection, key: &KeyRecord) -> Result<(), StoreE
             key.concurrent_tasks,
             key.created_at.as_millis(),
             key.revoked_at.map(Timestamp::as_millis),
+            key.dialect,
         ])
     };
     match insert() {
@@ -31,14 +33,16 @@ pub(super) fn put(connection: &Connection, key: &KeyRecord) -> Result<(), StoreE
 }
 
 pub(super) fn by_digest(connection: &Connection, digest: &[u8; 32]) -> Result<Option<KeyRecord>, StoreError> {
-    let sql = "SELECT owner, name, digest, requests_per_minute, concurrent_tasks, created_at, revoked_at
+    let sql =
+        "SELECT owner, name, digest, requests_per_minute, concurrent_tasks, created_at, revoked_at, dialect
                FROM client_keys WHERE digest = ?1";
     let read = || connection.prepare_cached(sql)?.query_row([digest], record).optional();
     read().map_err(failed("reading a key"))
 }
 
 pub(super) fn all(connection: &Connection) -> Result<Vec<KeyRecord>, StoreError> {
-    let sql = "SELECT owner, name, digest, requests_per_minute, concurrent_tasks, created_at, revoked_at
+    let sql =
+        "SELECT owner, name, digest, requests_per_minute, concurrent_tasks, created_at, revoked_at, dialect
                FROM client_keys ORDER BY created_at, rowid";
     let read = || connection.prepare_cached(sql)?.query_map([], record)?.collect::<rusqlite::Result<_>>();
     read().map_err(failed("reading keys"))
@@ -57,6 +61,7 @@ fn record(row: &Row<'_>) -> rusqlite::Result<KeyRecord> {
         digest: row.get("digest")?,
         requests_per_minute: row.get("requests_per_minute")?,
         concurrent_tasks: row.get("concurrent_tasks")?,
+        dialect: row.get("dialect")?,
         created_at: Timestamp::from_millis(row.get("created_at")?),
         revoked_at: row.get::<_, Option<i64>>("revoked_at")?.map(Timestamp::from_millis),
     })

@@ -11,7 +11,7 @@ use crate::{Admission, Next, StoreError};
 
 pub(super) const LOAD: &str =
     "SELECT id, owner, dialect, request, state_data, created_at, deadline_at, version
-                               FROM tasks WHERE id = ?1";
+                               FROM tasks WHERE id = ?1 AND forgotten_at IS NULL";
 pub(super) const LIVE_TASKS: &str =
     "SELECT state, COUNT(*) FROM tasks WHERE due_at IS NOT NULL GROUP BY state";
 
