@@ -83,6 +83,8 @@ pub enum FailureKind {
     NoRoute,
     /// The deadline passed.
     Expired,
+    /// The task has not ended: it is not ready for what was asked, or the reply could wait no longer. It goes on.
+    StillRunning,
 }
 
 impl FailureKind {

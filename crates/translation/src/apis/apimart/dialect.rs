@@ -173,6 +173,7 @@ fn error_row(kind: FailureKind) -> (StatusCode, &'static str) {
         K::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, REQUEST),
         K::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, REQUEST),
         K::RateLimited | K::TooManyTasks => (StatusCode::TOO_MANY_REQUESTS, "rate_limit_error"),
+        K::StillRunning => (StatusCode::CONFLICT, REQUEST),
         K::Internal => (StatusCode::INTERNAL_SERVER_ERROR, SERVER),
         K::UpstreamRejected | K::UpstreamAuth | K::GenerationFailed | K::OutcomeUnknown => {
             (StatusCode::BAD_GATEWAY, GATEWAY)

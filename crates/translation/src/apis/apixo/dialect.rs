@@ -185,6 +185,7 @@ fn status_of(kind: FailureKind) -> StatusCode {
         K::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
         K::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         K::RateLimited | K::TooManyTasks => StatusCode::TOO_MANY_REQUESTS,
+        K::StillRunning => StatusCode::CONFLICT,
         K::Internal | K::UpstreamRejected | K::GenerationFailed | K::OutcomeUnknown | K::Expired => {
             StatusCode::INTERNAL_SERVER_ERROR
         }

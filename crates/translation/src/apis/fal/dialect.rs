@@ -251,6 +251,7 @@ fn status_of(kind: FailureKind) -> StatusCode {
         K::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
         K::RateLimited | K::TooManyTasks => StatusCode::TOO_MANY_REQUESTS,
         K::Overloaded | K::UpstreamQuota | K::UpstreamBusy | K::NoRoute => StatusCode::SERVICE_UNAVAILABLE,
+        K::StillRunning => StatusCode::CONFLICT,
         K::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         K::UpstreamRejected | K::UpstreamAuth | K::GenerationFailed | K::OutcomeUnknown => {
             StatusCode::BAD_GATEWAY

@@ -193,6 +193,7 @@ fn code_of(kind: FailureKind) -> StatusCode {
         }
         K::RateLimited | K::TooManyTasks => StatusCode::TOO_MANY_REQUESTS,
         K::Overloaded | K::UpstreamAuth | K::UpstreamQuota | K::UpstreamBusy | K::NoRoute => own(455),
+        K::StillRunning => StatusCode::BAD_REQUEST,
         K::Internal | K::OutcomeUnknown | K::Expired => StatusCode::INTERNAL_SERVER_ERROR,
         K::UpstreamRejected | K::GenerationFailed => own(501),
     }

@@ -245,6 +245,7 @@ fn error_row(failure: &Failure) -> (StatusCode, &'static str) {
         }
         K::GenerationFailed => (StatusCode::BAD_GATEWAY, "Prediction failed"),
         K::OutcomeUnknown => (StatusCode::BAD_GATEWAY, "Outcome unknown"),
+        K::StillRunning => (StatusCode::CONFLICT, "Prediction still running"),
         K::Expired => (StatusCode::GATEWAY_TIMEOUT, "Prediction timed out"),
     }
 }
