@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::Context as _;
 
 use crate::step::{Step, say};
-use crate::{setup, tidy};
+use crate::{sdks, setup, tidy};
 
 /// Installs what is missing, builds the binary, runs all tests. `arguments` go to nextest.
 pub(crate) fn test(root: &Path, arguments: &[&str]) -> anyhow::Result<()> {
@@ -18,7 +18,7 @@ pub(crate) fn test(root: &Path, arguments: &[&str]) -> anyhow::Result<()> {
         ["cargo", "nextest", "run", "--workspace"].into_iter().chain(arguments.iter().copied()).collect();
     Step::new("tests", root, &words)
         .env("FILMGATE_BIN", binary(root)?)
-        .env("FILMGATE_SDK_PYTHON", setup::sdk_python(root))
+        .env("FILMGATE_SDKS", sdks::folder(root))
         .run()
 }
 

@@ -1,6 +1,7 @@
 //! The project's chores: `cargo xtask setup | test | ci | tidy | schema`. What passes `ci` here passes everywhere.
 
 mod chores;
+mod sdks;
 mod setup;
 mod step;
 mod tidy;

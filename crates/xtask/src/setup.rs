@@ -1,10 +1,9 @@
 //! Installs what the tests and checks need and this machine lacks. What is there is left as it is.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
-use anyhow::Context as _;
-
+use crate::sdks;
 use crate::step::{Step, say};
 
 /// A program that a Debian package brings.
@@ -19,16 +18,14 @@ struct Tool {
     version: &'static str,
 }
 
-/// The sandbox's encoder is C++; ffprobe and a browser prove that its clips play.
+/// The sandbox's encoder is C++; ffprobe and a browser prove that its clips play; node runs clients in JavaScript.
 const PROGRAMS: &[Program] = &[
     Program { name: "c++", package: "g++" },
     Program { name: "ffprobe", package: "ffmpeg" },
     Program { name: "chromium", package: "chromium" },
+    Program { name: "node", package: "nodejs" },
+    Program { name: "npm", package: "npm" },
 ];
-
-/// Where the clients are installed, and which.
-const SDKS: &str = "target/sdks";
-const REQUIREMENTS: &str = "tests/sdks/requirements.txt";
 
 const NEXTEST: Tool = Tool { name: "nextest", version: "0.9.143" };
 const DENY: Tool = Tool { name: "deny", version: "0.20.2" };
@@ -44,7 +41,7 @@ pub(crate) fn for_tests(root: &Path) -> anyhow::Result<()> {
         missing.push("python3-venv");
     }
     install_packages(&missing)?;
-    install_sdks(root)?;
+    sdks::install(root)?;
     install_tool(&NEXTEST)
 }
 
@@ -63,26 +60,6 @@ fn install_packages(missing: &[&str]) -> anyhow::Result<()> {
     let arguments: Vec<&str> =
         ["install", "--yes", "--no-install-recommends"].into_iter().chain(packages).collect();
     apt_get("packages", &arguments)
-}
-
-/// The Python that knows the clients of `tests/sdks`.
-pub(crate) fn sdk_python(root: &Path) -> PathBuf {
-    root.join(SDKS).join("bin/python")
-}
-
-/// Installs the clients unless exactly these are there.
-fn install_sdks(root: &Path) -> anyhow::Result<()> {
-    let wanted = std::fs::read_to_string(root.join(REQUIREMENTS)).context("reading the list of clients")?;
-    let marker = root.join(SDKS).join("installed.txt");
-    if std::fs::read_to_string(&marker).is_ok_and(|installed| installed == wanted) {
-        return Ok(());
-    }
-    Step::new("clients", root, &["python3", "-m", "venv", "--clear", SDKS]).run()?;
-    let python = sdk_python(root);
-    let words =
-        [&*python.to_string_lossy(), "-m", "pip", "install", "--quiet", "--requirement", REQUIREMENTS];
-    Step::new("clients", root, &words).run()?;
-    std::fs::write(&marker, wanted).context("noting which clients are installed")
 }
 
 fn apt_get(step: &'static str, arguments: &[&str]) -> anyhow::Result<()> {

@@ -155,8 +155,12 @@ fn status(progress: Progress, mut body: Value) -> Answer {
         Progress::Waiting => body["queue_position"] = 0.into(),
         Progress::Running { .. } => body["logs"] = Value::Null,
         // What a model says, a refusal too, is told with the result alone.
-        Progress::Succeeded | Progress::Refused => body["metrics"] = json!({ "inference_time": 1.5 }),
+        Progress::Succeeded | Progress::Refused => {
+            body["logs"] = Value::Null;
+            body["metrics"] = json!({ "inference_time": 1.5 });
+        }
         Progress::Failed => {
+            body["logs"] = Value::Null;
             body["error"] = DISCONNECTED.into();
             body["error_type"] = "runner_disconnected".into();
         }
