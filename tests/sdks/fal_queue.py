@@ -15,7 +15,7 @@ def error_of(call):
     try:
         call()
     except fal_client.FalClientHTTPError as error:
-        detail = error.response.json()["detail"]
+        detail = error.response.json().get("detail")
         fields = [problem["loc"][-1] for problem in detail] if isinstance(detail, list) else []
         return {"status": error.status_code, "fields": fields}
     return None
