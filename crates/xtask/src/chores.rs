@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::Context as _;
 
 use crate::step::{Step, say};
-use crate::{sdks, setup, tidy};
+use crate::{clients, sdks, setup, tidy};
 
 /// Installs what is missing, builds the binary, runs all tests. `arguments` go to nextest.
 pub(crate) fn test(root: &Path, arguments: &[&str]) -> anyhow::Result<()> {
@@ -63,9 +63,10 @@ fn has_advisories(cargo_home: &Path) -> bool {
     copies.into_iter().flatten().flatten().any(|copy| copy.path().join("crates").is_dir())
 }
 
-/// Writes the generated files.
+/// Writes the generated files, and the generated part of the guide for clients.
 pub(crate) fn schema(root: &Path) -> anyhow::Result<()> {
-    for (path, text) in config::generated_files() {
+    let guide = (clients::GUIDE, clients::guide(root)?);
+    for (path, text) in config::generated_files().into_iter().chain([guide]) {
         std::fs::write(root.join(path), text).with_context(|| format!("writing {path}"))?;
         say(&format!("wrote {path}"));
     }

@@ -1,6 +1,8 @@
-//! The project's chores: `cargo xtask setup | test | ci | tidy | schema`. What passes `ci` here passes everywhere.
+//! The project's chores: `cargo xtask setup | test | ci | fuzz | tidy | schema`. What passes `ci` here passes everywhere.
 
 mod chores;
+mod clients;
+mod fuzz;
 mod sdks;
 mod setup;
 mod step;
@@ -13,8 +15,9 @@ const USAGE: &str = "\
 cargo xtask setup          install what is missing for the tests and checks
 cargo xtask test [ARGS]    build the binary, run all tests; ARGS go to cargo nextest
 cargo xtask ci             formatting, lints, docs, dependencies, tidy, tests
+cargo xtask fuzz           a million cases for each decoder; --inputs N, --seed S, --replay TARGET#INDEX
 cargo xtask tidy           our own small checks
-cargo xtask schema         write the generated files in config/";
+cargo xtask schema         write the generated files in config/, and the table of calls in docs/guide/clients.md";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -34,6 +37,7 @@ fn run(arguments: &[String]) -> anyhow::Result<()> {
         ["setup"] => setup::everything(&root),
         ["test", rest @ ..] => chores::test(&root, rest),
         ["ci"] => chores::ci(&root),
+        ["fuzz", rest @ ..] => fuzz::run(&root, rest),
         ["tidy"] => tidy::run(&root),
         ["schema"] => chores::schema(&root),
         _ => anyhow::bail!("no such chore\n{USAGE}"),

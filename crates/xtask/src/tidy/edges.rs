@@ -25,7 +25,7 @@ const TABLE: &[(&str, Allowed)] = &[
     ("config", Allowed::Only(&["domain"])),
     ("tasks", Allowed::Only(&["domain", "limits", "routing", "store", "translation", "upstream"])),
     ("frontend", Allowed::Only(&["domain", "limits", "tasks", "translation"])),
-    ("xtask", Allowed::Only(&["config"])),
+    ("xtask", Allowed::Only(&["config", "translation"])),
     ("filmgate", Allowed::Anyone),
     ("benches", Allowed::Anyone),
     ("tests", Allowed::Anyone),
