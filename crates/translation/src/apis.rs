@@ -4,6 +4,7 @@ pub mod apimart;
 pub mod apixo;
 pub mod evolink;
 pub mod fal;
+pub mod interactions;
 pub mod kie;
 pub mod openai;
 pub mod replicate;
@@ -20,6 +21,7 @@ pub static DIALECTS: &[&dyn Dialect] = &[
     &evolink::EvoLink,
     &apimart::ApiMart,
     &fal::Fal,
+    &interactions::Interactions,
     &kie::Kie,
     &openai::OpenAi,
     &replicate::Replicate,
@@ -33,6 +35,7 @@ pub static PROVIDERS: &[&dyn Provider] = &[
     &apixo::Apixo,
     &evolink::EvoLink,
     &fal::Fal,
+    &interactions::Interactions,
     &openai::OpenAi,
     &replicate::Replicate,
 ];

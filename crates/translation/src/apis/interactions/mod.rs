@@ -1,0 +1,17 @@
+//! The Interactions part of Google's Gemini API for clips, both ways: `POST /v1beta/interactions`, and `GET`, `DELETE` and
+//! `POST .../cancel` of `/v1beta/interactions/{id}`.
+//!
+//! Source of the rules: ai.google.dev/gemini-api/docs/omni, `/api-errors` and `/webhooks`, the types of Google's Python
+//! and JavaScript clients, and replies seen in the field. What is odd about it: a prompt binds images to their parts by
+//! words in angle brackets; a refusal may be a completed interaction that says why in words; results are in the reply, or
+//! at an address that wants the key. To a client, the result is in the reply only where the reply waited for it; polls
+//! give its address.
+
+mod dialect;
+mod draft;
+mod provider;
+mod wire;
+
+/// The API; a dialect and a provider.
+#[derive(Debug)]
+pub struct Interactions;
