@@ -23,10 +23,12 @@ impl Certificate {
         certificate
     }
 
+    /// The certificate, as a file of PEM.
     pub(crate) fn file(&self) -> PathBuf {
         self.folder.path().join("tls.crt")
     }
 
+    /// Its key, as a file of PEM.
     pub(crate) fn key_file(&self) -> PathBuf {
         self.folder.path().join("tls.key")
     }
@@ -37,10 +39,12 @@ impl Certificate {
         [("SSL_CERT_FILE", file), ("NODE_EXTRA_CA_CERTS", file)]
     }
 
+    /// The certificate.
     pub(crate) fn der(&self) -> CertificateDer<'static> {
         CertificateDer::from_pem_file(self.file()).unwrap()
     }
 
+    /// Its key.
     pub(crate) fn key_der(&self) -> PrivateKeyDer<'static> {
         PrivateKeyDer::from_pem_file(self.key_file()).unwrap()
     }
