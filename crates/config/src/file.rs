@@ -8,8 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::environment::SecretRef;
-use crate::sections::{DefaultModels, Limits, Log, Sandbox, Server, Store, Tasks};
-use crate::text::DurationText;
+use crate::sections::{DefaultModels, Egress, Limits, Log, Sandbox, Server, Store, Tasks};
+use crate::text::{DurationText, SizeText};
 
 /// The configuration of filmgate. Every key may be left out.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -22,6 +22,7 @@ pub(crate) struct File {
     pub(crate) store: Store,
     pub(crate) tasks: Tasks,
     pub(crate) limits: Limits,
+    pub(crate) egress: Egress,
     /// Client keys, besides those made with "filmgate keys create".
     pub(crate) keys: Vec<KeyEntry>,
     pub(crate) default_models: DefaultModels,
@@ -43,6 +44,7 @@ impl Default for File {
             store: Store::default(),
             tasks: Tasks::default(),
             limits: Limits::default(),
+            egress: Egress::default(),
             keys: Vec::new(),
             default_models: DefaultModels::default(),
             models: Vec::new(),
@@ -110,6 +112,9 @@ pub(crate) struct ImageEntry {
     /// Most. Default: 0.
     #[schemars(extend("examples" = [4]))]
     pub(crate) max: Option<u32>,
+    /// The largest image. Default: as large as a request may be.
+    #[schemars(extend("examples" = ["10MiB"]))]
+    pub(crate) bytes_max: Option<SizeText>,
     /// Frames (the first is the first frame, the second the last) or references (all of them). Default: frames.
     #[schemars(with = "Option<ImageUseText>", extend("examples" = ["references"]))]
     pub(crate) used_as: Option<ImageUse>,
@@ -147,6 +152,13 @@ pub(crate) struct AccountEntry {
     /// Where that API is; calls append their path.
     #[schemars(required, extend("examples" = ["https://api.example.com"]))]
     pub(crate) base_url: Option<String>,
+    /// Where the provider takes files, if inputs shall be brought there. Default: the provider fetches them from this
+    /// gateway, which needs a server.public_url that it can reach.
+    #[schemars(extend("examples" = ["https://files.example.com"]))]
+    pub(crate) files_url: Option<String>,
+    /// Whether it is an account at the maker of the models: some clients may ask for those only. Default: false.
+    #[schemars(extend("examples" = [true]))]
+    pub(crate) official: Option<bool>,
     /// Where the provider's key is: env:NAME or file:PATH.
     #[schemars(required, extend("examples" = ["env:MAIN_ACCOUNT_KEY"]))]
     pub(crate) credential: Option<SecretRef>,

@@ -31,6 +31,7 @@ pub(crate) fn resolve(
         store: file.store,
         tasks: file.tasks,
         limits: file.limits,
+        egress: file.egress,
         keys,
         default_models: file.default_models,
         models,

@@ -66,6 +66,10 @@ pub struct Server {
     #[serde(with = "text::duration")]
     #[schemars(with = "DurationText")]
     pub request_timeout: Duration,
+    /// For a request that waits for its task; the task goes on when it has waited for so long.
+    #[serde(with = "text::duration")]
+    #[schemars(with = "DurationText")]
+    pub wait_timeout: Duration,
     /// A connection without a request is closed after this long.
     #[serde(with = "text::duration")]
     #[schemars(with = "DurationText")]
@@ -104,6 +108,7 @@ impl Default for Server {
             body_timeout: Duration::from_secs(60),
             body_bytes_per_second_min: 32 * KIB,
             request_timeout: Duration::from_secs(75),
+            wait_timeout: MINUTE * 10,
             idle_timeout: Duration::from_secs(75),
             body_bytes_max: 64 * MIB,
             buffered_bytes_max: 512 * MIB,
@@ -194,7 +199,7 @@ pub struct Tasks {
     #[serde(with = "text::duration")]
     #[schemars(with = "DurationText")]
     pub result_retry_for: Duration,
-    /// The largest answer of a provider.
+    /// The largest answer of a provider. Some hold the results themselves, as base64.
     #[serde(with = "text::size")]
     #[schemars(with = "SizeText")]
     pub reply_bytes_max: u64,
@@ -202,6 +207,26 @@ pub struct Tasks {
     #[serde(with = "text::size")]
     #[schemars(with = "SizeText")]
     pub result_bytes_max: u64,
+    /// How long media that comes in with requests, or ahead of them, can be read at its URL.
+    #[serde(with = "text::duration")]
+    #[schemars(with = "DurationText")]
+    pub input_lifetime: Duration,
+    /// The largest input that is fetched from a client's URL, for providers that take bytes only.
+    #[serde(with = "text::size")]
+    #[schemars(with = "SizeText")]
+    pub input_bytes_max: u64,
+    /// For fetching one input, or bringing one to a provider.
+    #[serde(with = "text::duration")]
+    #[schemars(with = "DurationText")]
+    pub input_timeout: Duration,
+    /// From acceptance; how long an input is tried to be had before its task fails.
+    #[serde(with = "text::duration")]
+    #[schemars(with = "DurationText")]
+    pub input_retry_for: Duration,
+    /// Results together that one answer may hold; larger ones are read at their URLs.
+    #[serde(with = "text::size")]
+    #[schemars(with = "SizeText")]
+    pub inline_result_bytes_max: u64,
     /// Live tasks that polls find in memory; the others are read from the store.
     pub live_view_max: usize,
     /// Submits of one task, counted over all accounts. Only one that was refused or never left leads to another; waits
@@ -222,12 +247,28 @@ impl Default for Tasks {
             poll_timeout: MINUTE / 2,
             result_timeout: MINUTE * 10,
             result_retry_for: HOUR,
-            reply_bytes_max: 4096 * KIB,
+            reply_bytes_max: 96 * MIB,
             result_bytes_max: 2 * GIB,
+            input_lifetime: HOUR * 72,
+            input_bytes_max: 64 * MIB,
+            input_timeout: MINUTE,
+            input_retry_for: MINUTE * 2,
+            inline_result_bytes_max: 64 * MIB,
             live_view_max: 10_000,
             attempts_max: 20,
         }
     }
+}
+
+/// Whom the gateway calls.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Egress {
+    /// Addresses inside that may be called although a client or a provider chose the URL: results, inputs, callbacks.
+    /// Without it only public addresses are. The base URLs of accounts are not restricted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("examples" = [["10.20.0.0/16", "fd00:20::/32"]]))]
+    pub allow: Vec<String>,
 }
 
 /// What one client key may do, unless the key says otherwise.

@@ -63,6 +63,8 @@ impl Source {
 pub struct Delivered {
     /// What the upstream says it is.
     pub kind: MediaKind,
+    /// What the upstream says the format is, for instance `audio/pcm`; empty if it says nothing. The bytes win.
+    pub media_type: String,
     /// The bytes themselves.
     pub bytes: Bytes,
 }
@@ -156,6 +158,7 @@ pub fn media_type_of_bytes(head: &[u8]) -> Option<&'static str> {
         [0x1a, 0x45, 0xdf, 0xa3, ..] => Some("video/webm"),
         [b'O', b'g', b'g', b'S', ..] => Some("audio/ogg"),
         [b'f', b'L', b'a', b'C', ..] => Some("audio/flac"),
+        [0xff, 0xf1 | 0xf9, ..] => Some("audio/aac"),
         [b'I', b'D', b'3', ..] | [0xff, 0xe2..=0xff, ..] => Some("audio/mpeg"),
         _ => None,
     }

@@ -116,6 +116,9 @@ pub(crate) enum KeysAction {
         /// Tasks at one time, if other than the config's.
         #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
         concurrent_tasks: Option<u32>,
+        /// The API that it speaks, for paths that several APIs share: evolink, apimart, openai ...
+        #[arg(long, value_parser = dialect)]
+        dialect: Option<String>,
     },
     /// Lists the keys, without the keys themselves.
     List,
@@ -165,5 +168,14 @@ mod tests {
     fn no_command_serves() {
         let cli = Cli::parse_from(["filmgate"]);
         assert!(matches!(cli.command.unwrap_or_default(), Command::Serve(_)));
+    }
+}
+
+/// The name of an API that clients may speak.
+fn dialect(name: &str) -> Result<String, String> {
+    let known = || translation::DIALECTS.iter().map(|dialect| dialect.name()).collect::<Vec<_>>().join(", ");
+    match translation::dialect(name) {
+        Some(dialect) => Ok(dialect.name().to_owned()),
+        None => Err(format!("the APIs are {}", known())),
     }
 }

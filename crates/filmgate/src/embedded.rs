@@ -38,6 +38,8 @@ pub(crate) fn accounts(base_url: &str) -> Vec<Account> {
         name: AccountName::new(sandbox_account(provider)),
         provider: provider.to_owned(),
         base_url: format!("{base_url}/{provider}"),
+        files_url: None,
+        official: false,
         credential: Credential::new(CREDENTIAL),
         requests_per_minute: defaults.requests_per_minute,
         concurrent_tasks: defaults.concurrent_tasks,
@@ -51,7 +53,11 @@ pub(crate) fn routes(catalogue: &Catalogue) -> Vec<Route> {
     let candidates = |model: &str| {
         let candidate = |provider: &&'static dyn translation::Provider| {
             let account = AccountName::new(sandbox_account(provider.name()));
-            provider.upstream_model(model).map(|upstream_model| Candidate { account, upstream_model })
+            provider.upstream_model(model).map(|upstream_model| Candidate {
+                account,
+                upstream_model,
+                official: false,
+            })
         };
         translation::PROVIDERS.iter().filter_map(candidate).take(ACCOUNTS_MAX).collect()
     };

@@ -12,7 +12,7 @@ use domain::{Call, Credential, OwnerId, Reply, media_type_of_bytes};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use tasks::{Keyring, NewKey, generate_key};
-use upstream::{Bounds, Settings, Upstream};
+use upstream::{Bounds, Fetch, Settings, Upstream};
 
 use crate::cli::GenerateOptions;
 use crate::wiring::Running;
@@ -57,6 +57,7 @@ impl Gateway {
             connect_timeout: Duration::from_secs(10),
             reply_bytes_max: 16 << 20,
             idle_per_host_max: 1,
+            allow: Vec::new(),
         });
         if let Some(url) = &options.url {
             let key = options.key.clone().context("--url needs --key or FILMGATE_KEY")?;
@@ -168,7 +169,8 @@ impl Gateway {
             let mut file =
                 tokio::fs::File::create(&path).await.with_context(|| format!("making {}", path.display()))?;
             // The gateway's own answer named this URL, so it is as trusted as the gateway.
-            self.upstream.download(url, url, SAVE, &mut file).await?;
+            let fetch = Fetch { url, account_url: url, credentials: Default::default(), bounds: SAVE };
+            self.upstream.download(&fetch, &mut file).await?;
             file.sync_all().await?;
             saved.push(path);
         }

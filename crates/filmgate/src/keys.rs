@@ -15,8 +15,8 @@ use crate::source;
 pub(crate) async fn run(options: KeysOptions) -> anyhow::Result<ExitCode> {
     let keyring = keyring(&source::data_config(&options.data)?)?;
     match options.action {
-        KeysAction::Create { name, requests_per_minute, concurrent_tasks } => {
-            let new = NewKey { name, requests_per_minute, concurrent_tasks };
+        KeysAction::Create { name, requests_per_minute, concurrent_tasks, dialect } => {
+            let new = NewKey { name, requests_per_minute, concurrent_tasks, dialect };
             let (secret, record) = keyring.create(new).await?;
             println!("{secret}");
             eprintln!("id {}; the key cannot be read again", record.owner);

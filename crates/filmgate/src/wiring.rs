@@ -151,6 +151,7 @@ fn frontend_settings(config: &Config) -> anyhow::Result<frontend::Settings> {
         header_timeout: server.header_timeout,
         idle_timeout: server.idle_timeout,
         request_timeout: server.request_timeout,
+        wait_timeout: server.wait_timeout,
         body_timeout: server.body_timeout,
         body_bytes_max: server.body_bytes_max,
         buffered_bytes_max: server.buffered_bytes_max,
@@ -248,6 +249,7 @@ fn parts(
         connect_timeout: config.tasks.connect_timeout,
         reply_bytes_max: usize::try_from(config.tasks.reply_bytes_max)?,
         idle_per_host_max: IDLE_PER_HOST_MAX,
+        allow: config.egress.allow.iter().map(|text| text.parse()).collect::<Result<_, _>>()?,
     });
     Ok(Parts {
         store,
@@ -274,6 +276,11 @@ fn task_settings(config: &Config, base_url: String) -> tasks::Settings {
         poll_timeout: tasks.poll_timeout,
         result_timeout: tasks.result_timeout,
         result_bytes_max: tasks.result_bytes_max,
+        input_lifetime: tasks.input_lifetime,
+        input_bytes_max: tasks.input_bytes_max,
+        input_timeout: tasks.input_timeout,
+        input_hold: tasks.input_retry_for,
+        inline_result_bytes_max: tasks.inline_result_bytes_max,
         live_view_max: tasks.live_view_max,
         attempts_max: tasks.attempts_max,
     }
@@ -286,7 +293,9 @@ fn routes(config: &Config, accounts: &[Account]) -> anyhow::Result<Vec<Route>> {
             Some(upstream_model) => upstream_model.clone(),
             None => usual_model(model, hop, accounts)?,
         };
-        Ok(Candidate { account: hop.account.clone(), upstream_model })
+        let account = accounts.iter().find(|account| account.name == hop.account);
+        let official = account.is_some_and(|account| account.official);
+        Ok(Candidate { account: hop.account.clone(), upstream_model, official })
     };
     let route = |route: &config::Route| {
         let candidates: anyhow::Result<Vec<Candidate>> =

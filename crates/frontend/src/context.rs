@@ -45,7 +45,8 @@ impl RequestContext {
         self.0.request_id.to_str().unwrap_or_default()
     }
 
-    /// Whose path it is (`match_dialect`, and `authenticate` where the client's key says more).
+    /// Whose path it is (`match_dialect`, `authenticate` where the client's key says more, and the handler where
+    /// the body or the task does).
     pub(crate) fn matched(&self) -> &Matched {
         self.matched_so_far().expect("match_dialect is outside of all layers that ask for its result")
     }
@@ -77,6 +78,21 @@ impl RequestContext {
     /// From now on the path is that of `dialect`, if it claims the path too.
     pub(crate) fn prefer(&self, dialect: &str) {
         if let Some(matched) = self.matched().as_claimed_by(dialect) {
+            set_once(&self.0.preferred, matched);
+        }
+    }
+
+    /// The same for who recognises the body, if nothing has decided before.
+    pub(crate) fn prefer_by_body(&self, body: &[u8]) {
+        let found = self.matched().recognised_in(body).and_then(|name| self.matched().as_claimed_by(name));
+        if let Some(matched) = found {
+            set_once(&self.0.preferred, matched);
+        }
+    }
+
+    /// The same for who made the task that is asked for.
+    pub(crate) fn prefer_maker(&self, dialect: &str) {
+        if let Some(matched) = self.matched().as_made_by(dialect) {
             set_once(&self.0.preferred, matched);
         }
     }

@@ -2,17 +2,17 @@
 
 mod asset;
 mod base_url;
+mod creating;
 
 use std::task::{Context, Poll};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use domain::{Call, Client, Draft, Failure, FailureKind, Reply, Task, Timestamp};
+use domain::{Call, Client, Failure, FailureKind, Reply, Timestamp};
 use http::{HeaderMap, Method, Request};
 use tasks::TaskService;
 use tokio::sync::OwnedSemaphorePermit;
 use tower::Service;
-use tracing::Instrument as _;
-use translation::{Dialect, Endpoint, Intent, Links, PathParams};
+use translation::{Cancelled, Dialect, Endpoint, Intent, Links, PathParams, Wait};
 
 pub(crate) use base_url::BaseUrl;
 
@@ -30,14 +30,7 @@ const DECODED_INLINE_BYTES_MAX: usize = 256 * 1024;
 pub(crate) struct Handlers {
     tasks: TaskService,
     base_url: BaseUrl,
-}
-
-/// What a client wants, and what is still needed of its request.
-struct Wanted {
-    intent: Intent,
-    headers: HeaderMap,
-    /// Kept until the body is no longer needed.
-    room: Option<OwnedSemaphorePermit>,
+    wait_timeout: Duration,
 }
 
 /// A request to an endpoint of a dialect.
@@ -50,64 +43,103 @@ struct Asked {
     room: Option<OwnedSemaphorePermit>,
 }
 
+/// What a client wants, and what is still needed of its request.
+struct Wanted {
+    intent: Intent,
+    wait: Wait,
+    headers: HeaderMap,
+    /// Kept until the body is no longer needed.
+    room: Option<OwnedSemaphorePermit>,
+}
+
+/// Where and how to answer.
+struct Answering<'a> {
+    context: &'a RequestContext,
+    links: Links,
+}
+
+impl Answering<'_> {
+    fn client(&self) -> Result<&Client, Failure> {
+        let missing = || Failure::new(FailureKind::Unauthorized, "missing or invalid API key");
+        self.context.client().ok_or_else(missing)
+    }
+
+    /// In whose words; a task that was made through another API may have changed that.
+    fn endpoint(&self) -> Result<(&'static dyn Dialect, &'static Endpoint), Failure> {
+        let matched = self.context.matched();
+        match &matched.target {
+            Target::Endpoint { endpoint, .. } => Ok((matched.dialect, *endpoint)),
+            _ => Err(Failure::internal("only an endpoint has an answer of a dialect")),
+        }
+    }
+}
+
 impl Handlers {
-    /// Handlers over `tasks`, whose replies link to `base_url`.
-    pub(crate) fn new(tasks: TaskService, base_url: BaseUrl) -> Self {
-        Self { tasks, base_url }
+    /// Handlers over `tasks`, whose replies link to `base_url`; a reply waits for its task no longer than `wait_timeout`.
+    pub(crate) fn new(tasks: TaskService, base_url: BaseUrl, wait_timeout: Duration) -> Self {
+        Self { tasks, base_url, wait_timeout }
     }
 
     async fn answer(self, request: Request<WholeBody>) -> Result<Answer, Failure> {
         let context = RequestContext::of(&request).clone();
-        let matched = context.matched();
-        let (endpoint, params) = match &matched.target {
-            Target::Asset(file) => {
-                return asset::answer(&self.tasks, file, asset::without_body(&request)).await;
-            }
-            Target::Endpoint { endpoint, params } => (*endpoint, params.clone()),
-            Target::Unknown | Target::WrongMethod { .. } => {
-                return Err(Failure::internal("rescue refuses what has no handler"));
-            }
-        };
-        let dialect = matched.dialect;
+        if let Target::Asset(file) = &context.matched().target {
+            return asset::answer(&self.tasks, file, asset::without_body(&request)).await;
+        }
         let base_url = self.base_url.of(&request);
         let asked = asset::without_body(&request);
         let (call, room) = into_call(request);
-        let Wanted { intent, headers, room } =
-            decode(Asked { dialect, endpoint, params, call, room }).await?;
-        let links = Links { base_url, now: now(), headers };
+        context.prefer_by_body(&call.body);
+        let matched = context.matched();
+        let Target::Endpoint { endpoint, params } = &matched.target else {
+            return Err(Failure::internal("rescue refuses what has no handler"));
+        };
+        let (dialect, params) = (matched.dialect, params.clone());
+        let wanted = decode(Asked { dialect, endpoint, params, call, room }).await?;
+        let Wanted { intent, wait, headers, room } = wanted;
+        let answering = Answering { context: &context, links: Links { base_url, now: now(), headers } };
         let reply = match intent {
-            Intent::Create(draft) => {
-                let task = self.create(client(&context)?.clone(), dialect.name(), *draft, room).await?;
-                dialect.encode_created(endpoint, &task, &links)
-            }
-            Intent::Get { id, scope } => {
-                let task = self.tasks.get(client(&context)?, &id, scope).await?;
-                dialect.encode_task(endpoint, &task, &links)
-            }
+            Intent::Create(draft) => self.create(&answering, *draft, wait, room).await?,
+            Intent::Derive(draft) => self.derive(&answering, *draft).await?,
+            Intent::Upload(upload) => self.upload(&answering, *upload, room).await?,
             Intent::Content { id, index } => {
-                let task = self.tasks.get(client(&context)?, &id, None).await?;
+                let task = self.tasks.get(answering.client()?, &id, None).await?;
                 return asset::content(&self.tasks, &task, index, asked).await;
             }
-            Intent::Models => dialect.encode_models(&self.tasks.models()),
+            other => self.read(&answering, other).await?,
         };
         Ok(into_answer(reply))
     }
 
-    /// Runs on its own, so that a client that hangs up cannot stop it between storing inputs and accepting the task.
-    async fn create(
-        &self,
-        client: Client,
-        dialect: &'static str,
-        draft: Draft,
-        room: Option<OwnedSemaphorePermit>,
-    ) -> Result<Task, Failure> {
-        let tasks = self.tasks.clone();
-        let creating = async move {
-            let _room_for_inline_media = room;
-            tasks.create(&client, dialect, draft).await
-        };
-        let created = tokio::spawn(creating.in_current_span()).await;
-        created.map_err(|error| Failure::internal(format!("accepting a task: {error}")))?
+    /// What needs nothing of the body.
+    async fn read(&self, answering: &Answering<'_>, intent: Intent) -> Result<Reply, Failure> {
+        let links = &answering.links;
+        match intent {
+            Intent::Get { id, scope } => {
+                let task = self.tasks.get(answering.client()?, &id, scope).await?;
+                answering.context.prefer_maker(&task.dialect);
+                let (dialect, endpoint) = answering.endpoint()?;
+                Ok(dialect.encode_task(endpoint, &task, links))
+            }
+            Intent::List(query) => {
+                let page = self.tasks.list(answering.client()?, query).await?;
+                let (dialect, endpoint) = answering.endpoint()?;
+                Ok(dialect.encode_list(endpoint, &page, links))
+            }
+            Intent::Cancel(id) => {
+                let (task, too_late) = self.tasks.cancel(answering.client()?, &id).await?;
+                let (dialect, endpoint) = answering.endpoint()?;
+                Ok(dialect.encode_cancelled(endpoint, &Cancelled { task: &task, too_late }, links))
+            }
+            Intent::Delete(id) => {
+                self.tasks.forget(answering.client()?, &id).await?;
+                let (dialect, endpoint) = answering.endpoint()?;
+                Ok(dialect.encode_deleted(endpoint, &id))
+            }
+            Intent::Models => Ok(answering.endpoint()?.0.encode_models(&self.tasks.models())),
+            Intent::Create(_) | Intent::Derive(_) | Intent::Upload(_) | Intent::Content { .. } => {
+                Err(Failure::internal("what makes something is answered elsewhere"))
+            }
+        }
     }
 }
 
@@ -129,19 +161,15 @@ async fn decode(asked: Asked) -> Result<Wanted, Failure> {
     let is_long = asked.call.body.len() > DECODED_INLINE_BYTES_MAX;
     let decode = move || {
         let Asked { dialect, endpoint, params, call, room } = asked;
+        let wait = dialect.wait(endpoint, &call);
         let intent = dialect.decode(endpoint, &params, &call)?;
-        Ok(Wanted { intent, headers: call.headers, room })
+        Ok(Wanted { intent, wait, headers: call.headers, room })
     };
     if !is_long {
         return decode();
     }
     let decoded = tokio::task::spawn_blocking(decode).await;
     decoded.map_err(|error| Failure::internal(format!("decoding a request: {error}")))?
-}
-
-fn client(context: &RequestContext) -> Result<&Client, Failure> {
-    let missing = || Failure::new(FailureKind::Unauthorized, "missing or invalid API key");
-    context.client().ok_or_else(missing)
 }
 
 /// HEAD is asked as GET: codecs need not know it.
@@ -153,6 +181,7 @@ fn into_call(request: Request<WholeBody>) -> (Call, Option<OwnedSemaphorePermit>
         query: head.uri.query().unwrap_or_default().to_owned(),
         headers: head.headers,
         body: body.bytes,
+        media: Vec::new(),
     };
     (call, body.room)
 }

@@ -39,6 +39,8 @@ pub(crate) struct Matched {
     pub(crate) target: Target,
     /// All who claim the path with this method.
     claims: Claims,
+    /// Those of them who may be meant, if nothing in the head of the request says who is.
+    open: Claims,
 }
 
 /// What was asked for.
@@ -95,6 +97,7 @@ impl Routes {
             pattern: UNKNOWN_PATH,
             target: Target::Unknown,
             claims: Vec::new(),
+            open: Vec::new(),
         };
         let Ok(found) = self.paths.at(uri.path()) else { return unknown };
         let Some(params) = decode_params(&found.params) else { return unknown };
@@ -111,7 +114,7 @@ impl Routes {
             Method::GET | Method::HEAD => Target::Asset(params.get("file").to_owned()),
             _ => Target::WrongMethod { allow: allow([&Method::GET]) },
         };
-        Matched { dialect: self.fallback, pattern: ASSET_PATH, target, claims: Vec::new() }
+        Matched { dialect: self.fallback, pattern: ASSET_PATH, target, claims: Vec::new(), open: Vec::new() }
     }
 }
 
@@ -138,7 +141,23 @@ impl Matched {
             pattern: endpoint.path,
             target: Target::Endpoint { endpoint, params: params.clone() },
             claims: Vec::new(),
+            open: Vec::new(),
         })
+    }
+
+    /// Who recognises the body as one of its own, where the head does not say whose request it is.
+    pub(crate) fn recognised_in(&self, body: &[u8]) -> Option<&'static str> {
+        if self.open.len() < 2 {
+            return None;
+        }
+        let found = self.open.iter().find(|(dialect, endpoint)| dialect.recognises_body(endpoint, body));
+        found.map(|(dialect, _)| dialect.name())
+    }
+
+    /// The same path as that of the dialect that made a task, where the head does not say whose request it is.
+    pub(crate) fn as_made_by(&self, name: &str) -> Option<Self> {
+        let is_open = self.open.len() > 1 && self.open.iter().any(|(dialect, _)| dialect.name() == name);
+        is_open.then(|| self.as_claimed_by(name)).flatten()
     }
 
     /// Whether anybody may ask, without a key.
@@ -184,6 +203,7 @@ fn choose(
             pattern: endpoint.path,
             target: Target::Endpoint { endpoint, params },
             claims: of_method().copied().collect(),
+            open: if recognised.is_some() { Vec::new() } else { meant().copied().collect() },
         },
         None => {
             let (dialect, first) = claims[0];
@@ -193,6 +213,7 @@ fn choose(
                 pattern: first.path,
                 target: Target::WrongMethod { allow },
                 claims: Vec::new(),
+                open: Vec::new(),
             }
         }
     }

@@ -25,6 +25,8 @@ pub struct Settings {
     pub idle_timeout: Duration,
     /// From the request head to the answer's head, without the time that the body takes to arrive.
     pub request_timeout: Duration,
+    /// How long a request may wait for its task, besides that.
+    pub wait_timeout: Duration,
     /// From the moment we want the body to its end; longer for a body that keeps coming at a sensible pace.
     pub body_timeout: Duration,
     /// The largest request body.

@@ -74,6 +74,6 @@ where
         .layer(ClientLimitsLayer::new(Arc::clone(&gateway.rates)))
         // Not before it is known who sends it: strangers cannot make us hold their bytes.
         .layer(WholeBodyLayer::new(bodies))
-        .service(Handlers::new(gateway.tasks.clone(), base_url));
+        .service(Handlers::new(gateway.tasks.clone(), base_url, settings.wait_timeout));
     Ok(BoxCloneSyncService::new(service))
 }

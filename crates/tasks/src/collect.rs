@@ -1,13 +1,17 @@
 //! Custody of results: they are copied before a client hears of them, because upstream URLs expire.
 
+use std::io;
 use std::time::Duration;
 
 use domain::{
-    MediaKind, Output, OutputMedia, Source, TaskEvent, TaskState, extension_of, media_type_of_bytes,
-    with_sources,
+    Account, AssetId, Call, Delivered, MediaKind, Output, OutputMedia, Source, TaskEvent, TaskState,
+    extension_of, media_type_of_bytes, with_sources,
 };
-use store::AssetRecord;
-use upstream::{Bounds, Downloaded};
+use http::HeaderMap;
+use store::{AssetRecord, StoreError};
+use tokio::io::AsyncWriteExt as _;
+use translation::Results;
+use upstream::{Bounds, Downloaded, Fetch};
 
 use crate::clock;
 use crate::held::{Held, StepError};
@@ -16,6 +20,63 @@ use crate::held::{Held, StepError};
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 const LEASE_MARGIN: Duration = Duration::from_secs(15);
+/// Tries of storing one result that came in an answer, and the wait before the second; it doubles each time.
+const KEEP_TRIES: u32 = 6;
+const KEEP_RETRY_AFTER: Duration = Duration::from_millis(200);
+/// Sound without any head: its bytes show nothing.
+const BARE_SAMPLES: &str = "audio/pcm";
+/// How many of its first bytes show what media is.
+const HEAD_BYTES: usize = 16;
+
+/// The upstream has finished: takes custody of the results, and ends the task.
+pub(crate) async fn finish(mut held: Held<'_>, results: Results) -> Result<(), StepError> {
+    match results {
+        Results::Kept(sources) => {
+            held.apply(TaskEvent::Ready { sources })?;
+            let lease = lease(&held);
+            held.keep(lease).await?;
+            step(held).await
+        }
+        Results::Delivered(delivered) => {
+            let mut outputs = Vec::new();
+            for result in &delivered {
+                outputs.push(keep_with_retries(&held, result).await?);
+            }
+            held.apply(TaskEvent::Ready { sources: Vec::new() })?;
+            held.apply(TaskEvent::Collected { outputs })?;
+            held.done(Duration::ZERO).await
+        }
+    }
+}
+
+/// A full disk must not cost at once what has been paid for: who answers with results does not answer twice.
+async fn keep_with_retries(held: &Held<'_>, result: &Delivered) -> Result<Output, StepError> {
+    let mut wait = KEEP_RETRY_AFTER;
+    for _try in 1..KEEP_TRIES {
+        match keep(held, result).await {
+            Ok(output) => return Ok(output),
+            Err(error) => {
+                tracing::warn!(task = %held.task.id, error = with_sources(&error), "a result cannot be stored");
+                tokio::time::sleep(wait).await;
+                wait *= 2;
+            }
+        }
+    }
+    keep(held, result).await.map_err(|source| StepError::Storage { task: held.task.id.clone(), source })
+}
+
+async fn keep(held: &Held<'_>, result: &Delivered) -> io::Result<Output> {
+    let mut pending = held.shared.assets.begin().await?;
+    pending.file().write_all(&result.bytes).await?;
+    let id = pending.finish().await?;
+    let head = Downloaded {
+        bytes: result.bytes.len() as u64,
+        head: result.bytes.iter().take(HEAD_BYTES).copied().collect(),
+        content_type: result.media_type.clone(),
+    };
+    let media_type = media_type(&head).map_err(io::Error::other)?;
+    note(held, id, result.kind, (media_type, head.bytes)).await.map_err(io::Error::other)
+}
 
 /// How long copying all results may take.
 pub(crate) fn lease(held: &Held<'_>) -> Duration {
@@ -52,8 +113,13 @@ pub(crate) async fn retry_later(held: Held<'_>) -> Result<(), StepError> {
     held.put_back((spent / 4).clamp(RETRY_AFTER, RETRY_AFTER_MAX)).await
 }
 
-/// Ends the task with the upstream's own URLs: they will expire, but the client has paid for what they show.
+/// Ends the task with the upstream's own URLs: they will expire, but the client has paid for what they show. Where only
+/// the account can read them there is no end but a copy.
 pub(crate) async fn give_up(mut held: Held<'_>) -> Result<(), StepError> {
+    if sources(&held).iter().any(|source| source.needs_credential) {
+        tracing::error!(task = %held.task.id, "results could not be copied, and no client could read them: trying on");
+        return held.put_back(RETRY_AFTER_MAX).await;
+    }
     tracing::error!(task = %held.task.id, "results could not be copied; the client gets the upstream's own URLs");
     let remote =
         |source: Source| Output { kind: source.kind, media: OutputMedia::Remote { url: source.url } };
@@ -62,7 +128,8 @@ pub(crate) async fn give_up(mut held: Held<'_>) -> Result<(), StepError> {
     held.done(Duration::ZERO).await
 }
 
-fn sources(held: &Held<'_>) -> Vec<Source> {
+/// The results of a task in the state `Collecting`, where its upstream keeps them.
+pub(crate) fn sources(held: &Held<'_>) -> Vec<Source> {
     match &held.task.state {
         TaskState::Collecting { sources, .. } => sources.clone(),
         _ => Vec::new(),
@@ -72,33 +139,49 @@ fn sources(held: &Held<'_>) -> Vec<Source> {
 async fn copy(held: &Held<'_>, source: &Source) -> Result<Output, String> {
     let account = held.task.attempt().and_then(|attempt| held.shared.accounts.get(&attempt.plan.account));
     let account = account.ok_or("its account is not configured any more")?;
-    let result = try_copy(held, &account.base_url, source).await;
+    let result = try_copy(held, account, source).await;
     held.shared.metrics.copied(account.name.as_str(), if result.is_ok() { "copied" } else { "failed" });
     result
 }
 
-async fn try_copy(held: &Held<'_>, account_url: &str, source: &Source) -> Result<Output, String> {
+async fn try_copy(held: &Held<'_>, account: &Account, source: &Source) -> Result<Output, String> {
     let settings = &held.shared.settings;
     let bounds = Bounds { bytes_max: settings.result_bytes_max, timeout: settings.result_timeout };
+    let credentials = if source.needs_credential { credentials(account) } else { HeaderMap::new() };
+    let fetch = Fetch { url: &source.url, account_url: &account.base_url, credentials, bounds };
     let mut pending = held.shared.assets.begin().await.map_err(|error| with_sources(&error))?;
-    let upstream = &held.shared.upstream;
-    let downloaded = upstream
-        .download(account_url, &source.url, bounds, pending.file())
-        .await
-        .map_err(|error| with_sources(&error))?;
+    let downloaded = held.shared.upstream.download(&fetch, pending.file()).await;
+    let downloaded = downloaded.map_err(|error| with_sources(&error))?;
     let media_type = media_type(&downloaded)?;
-    // An upstream's URL does not always tell what it serves; the bytes do.
-    let kind = MediaKind::of_media_type(&media_type).unwrap_or(source.kind);
     let id = pending.finish().await.map_err(|error| with_sources(&error))?;
+    note(held, id, source.kind, (media_type, downloaded.bytes)).await.map_err(|error| with_sources(&error))
+}
+
+/// What proves to the account's provider that we may read.
+fn credentials(account: &Account) -> HeaderMap {
+    let provider = translation::provider(&account.provider);
+    let call = provider.map(|provider| provider.authorize(Call::get("/"), &account.credential, clock::now()));
+    call.map(|call| call.headers).unwrap_or_default()
+}
+
+/// Notes a stored result. `said` is what its upstream says it is: a URL does not always tell, the bytes do.
+async fn note(
+    held: &Held<'_>,
+    id: AssetId,
+    said: MediaKind,
+    (media_type, bytes): (String, u64),
+) -> Result<Output, StoreError> {
+    let kind = MediaKind::of_media_type(&media_type).unwrap_or(said);
     let record = AssetRecord {
         id: id.clone(),
         owner: held.task.owner.clone(),
         media_type: media_type.clone(),
-        bytes: downloaded.bytes,
+        bytes,
         created_at: clock::now(),
+        expires_at: None,
     };
-    held.shared.store.put_asset(&record).await.map_err(|error| with_sources(&error))?;
-    Ok(Output { kind, media: OutputMedia::Stored { asset: id, media_type, bytes: downloaded.bytes } })
+    held.shared.store.put_asset(&record).await?;
+    Ok(Output { kind, media: OutputMedia::Stored { asset: id, media_type, bytes } })
 }
 
 /// What the bytes show, else what the server says if that is media. A page that says "expired" is not a clip.
@@ -110,7 +193,7 @@ fn media_type(downloaded: &Downloaded) -> Result<String, String> {
         return Ok(shown.to_owned());
     }
     let said = &downloaded.content_type;
-    let would_show = extension_of(said) != extension_of("");
+    let would_show = said != BARE_SAMPLES && extension_of(said) != extension_of("");
     let believed = MediaKind::of_media_type(said).filter(|_kind| !would_show);
     believed.map(|_kind| said.clone()).ok_or_else(|| format!("the result is no \"{said}\""))
 }

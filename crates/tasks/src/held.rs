@@ -16,6 +16,8 @@ const WRITE_RETRY_AFTER: Duration = Duration::from_millis(100);
 pub(crate) struct Held<'a> {
     pub(crate) shared: &'a Shared,
     pub(crate) task: Task,
+    /// Whether its owner wants it to stop.
+    pub(crate) cancel_requested: bool,
     epoch: u64,
 }
 
@@ -29,13 +31,19 @@ pub(crate) enum StepError {
         #[source]
         source: StoreError,
     },
+    #[error("storing a result of task {task} failed")]
+    Storage {
+        task: TaskId,
+        #[source]
+        source: std::io::Error,
+    },
     #[error(transparent)]
     Illegal(#[from] IllegalTransition),
 }
 
 impl<'a> Held<'a> {
     pub(crate) fn new(shared: &'a Shared, claim: Claim) -> Self {
-        Self { shared, task: claim.task, epoch: claim.epoch }
+        Self { shared, task: claim.task, cancel_requested: claim.cancel_requested, epoch: claim.epoch }
     }
 
     /// Applies an event in memory.
@@ -75,6 +83,7 @@ impl<'a> Held<'a> {
             }
         }
         self.shared.live.show(&self.task);
+        self.shared.watchers.changed(&self.task.id);
         let live = self.task.attempt().is_some_and(|attempt| attempt.outcome.is_live());
         if self.task.state.is_terminal() || !live {
             self.shared.give_slot_back(&self.task.id);

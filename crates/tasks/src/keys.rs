@@ -49,6 +49,8 @@ pub struct NewKey {
     pub requests_per_minute: Option<u32>,
     /// Tasks at one time, if other than the default.
     pub concurrent_tasks: Option<u32>,
+    /// The API that it speaks where several claim the same path.
+    pub dialect: Option<String>,
 }
 
 impl Keyring {
@@ -91,6 +93,7 @@ impl Keyring {
             digest: digest(&secret),
             requests_per_minute: new.requests_per_minute,
             concurrent_tasks: new.concurrent_tasks,
+            dialect: new.dialect,
             created_at: clock::now(),
             revoked_at: None,
         };
@@ -118,7 +121,7 @@ impl Keyring {
             requests_per_minute: record.requests_per_minute.unwrap_or(self.defaults.requests_per_minute),
             concurrent_tasks: record.concurrent_tasks.unwrap_or(self.defaults.concurrent_tasks),
         };
-        Client { owner: record.owner, limits, dialect: None }
+        Client { owner: record.owner, limits, dialect: record.dialect }
     }
 }
 

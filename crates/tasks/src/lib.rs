@@ -4,13 +4,17 @@
 //! client hangs up; it runs in the worker.
 
 mod assets;
+mod cancel;
 mod clock;
 mod collect;
+mod create;
 mod failover;
 mod held;
+mod inputs;
 mod keys;
 mod line;
 mod live;
+mod localize;
 mod metrics;
 mod pace;
 mod poll;
@@ -18,6 +22,7 @@ mod service;
 mod settings;
 mod shared;
 mod submit;
+mod watch;
 mod worker;
 
 pub use assets::{AssetFile, AssetStorage};

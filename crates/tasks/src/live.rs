@@ -41,7 +41,7 @@ impl LiveView {
 
 #[cfg(test)]
 mod tests {
-    use domain::{GenerationRequest, OutputSpec, OwnerId, Scope, TaskState, Timestamp};
+    use domain::{GenerationRequest, OwnerId, Scope, TaskState, Timestamp};
 
     use super::*;
 
@@ -50,14 +50,7 @@ mod tests {
             id: TaskId::new(id),
             owner: OwnerId::new("o"),
             dialect: "v2".into(),
-            request: GenerationRequest {
-                scope: Scope::Videos,
-                model: "m".into(),
-                prompt: "p".into(),
-                inputs: vec![],
-                output: OutputSpec::default(),
-                vendor: None,
-            },
+            request: GenerationRequest::new(Scope::Videos, "m", "p"),
             state,
             attempts: vec![],
             created_at: Timestamp::from_millis(0),

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use domain::{AttemptOutcome, Source, TaskEvent, TaskState};
-use translation::{PollTarget, Progress};
+use domain::{AttemptOutcome, TaskEvent, TaskState};
+use translation::{PollTarget, Progress, Results};
 
 use crate::held::{Held, StepError};
-use crate::{collect, failover, pace};
+use crate::{cancel, clock, collect, failover, pace};
 
 /// Polls slow down by this factor while an upstream gives no clear answer.
 const UNCLEAR_SLOWDOWN: u32 = 2;
@@ -21,12 +21,13 @@ pub(crate) async fn step(mut held: Held<'_>) -> Result<(), StepError> {
     };
     let collecting = matches!(held.task.state, TaskState::Collecting { .. });
     match progress {
-        Progress::Finished { sources } => ready(held, sources).await,
+        Progress::Finished(results) => collect::finish(held, results).await,
         Progress::Running { percent } if !collecting => {
             let wait = pace::next_poll(&held);
             held.apply(TaskEvent::Progressed { percent })?;
             held.done(wait).await
         }
+        Progress::Failed(_) if !collecting && held.cancel_requested => cancel::end(held).await,
         Progress::Failed(failure) if !collecting => {
             tracing::info!(task = %held.task.id, kind = failure.kind.name(), "the upstream failed");
             tracing::debug!(task = %held.task.id, reason = %failure, "what it said");
@@ -45,13 +46,6 @@ pub(crate) async fn step(mut held: Held<'_>) -> Result<(), StepError> {
     }
 }
 
-async fn ready(mut held: Held<'_>, sources: Vec<Source>) -> Result<(), StepError> {
-    held.apply(TaskEvent::Ready { sources })?;
-    let lease = collect::lease(&held);
-    held.keep(lease).await?;
-    collect::step(held).await
-}
-
 async fn unclear(held: Held<'_>) -> Result<(), StepError> {
     if matches!(held.task.state, TaskState::Collecting { .. }) {
         return collect::retry_later(held).await;
@@ -66,12 +60,16 @@ async fn ask(held: &Held<'_>) -> Option<Progress> {
     let AttemptOutcome::Accepted { handle, .. } = &attempt.outcome else { return None };
     let account = held.shared.accounts.get(&attempt.plan.account)?;
     let provider = translation::provider(&attempt.plan.provider)?;
+    if handle.is_empty() {
+        // It answered with its results, and there is nobody to ask.
+        return Some(Progress::Finished(Results::Kept(collect::sources(held))));
+    }
     let target =
-        PollTarget { handle, upstream_model: &attempt.plan.upstream_model, scope: held.task.request.scope };
+        PollTarget { handle, upstream_model: &attempt.plan.upstream_model, request: &held.task.request };
     let mut progress = Progress::Elsewhere(Box::new(provider.encode_poll(&target)));
     for _call in 0..CALLS_MAX {
         let Progress::Elsewhere(call) = progress else { break };
-        let call = provider.authorize(*call, &account.credential);
+        let call = provider.authorize(*call, &account.credential, clock::now());
         let timeout = held.shared.settings.poll_timeout;
         progress = match held.shared.upstream.ask(&account.base_url, call, timeout).await {
             Ok(reply) => provider.decode_poll(&target, &reply),
@@ -80,7 +78,7 @@ async fn ask(held: &Held<'_>) -> Option<Progress> {
     }
     let label = match &progress {
         Progress::Running { .. } => "running",
-        Progress::Finished { .. } => "finished",
+        Progress::Finished(_) => "finished",
         Progress::Elsewhere(_) => "endless",
         Progress::Failed(_) => "failed",
         Progress::Unclear { .. } => "unclear",

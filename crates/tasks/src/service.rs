@@ -1,90 +1,34 @@
-//! What handlers may do with tasks.
+//! What handlers may do with tasks. Making them is in `create.rs`.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{
-    AssetId, Client, Draft, DraftInput, DraftMedia, Failure, FailureKind, GenerationRequest, Input, Media,
-    Scope, Task, TaskId, TaskState, media_type_of_bytes,
-};
-use store::{Admission, AssetRecord};
-use tokio::io::AsyncWriteExt as _;
-use translation::ModelListing;
+use bytes::Bytes;
+use domain::{AssetId, Client, Failure, FailureKind, OutputMedia, Scope, Task, TaskId, TaskState};
+use store::ListTasks;
+use tokio::time::Instant;
+use translation::{ListQuery, ModelListing, Page};
 
 use crate::assets::storage_failure;
 use crate::shared::{Shared, store_failure};
 use crate::{AssetFile, clock};
 
-/// Suggested to a client that has too many tasks: the usual length of a fast generation's last part.
-const AT_LIMIT_RETRY_AFTER: Duration = Duration::from_secs(5);
+/// How often one who waits looks at a task that another process may have changed.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(2);
+/// How long the answer to a wish to stop a task waits for the end: what nobody works on yet ends within moments.
+const CANCEL_WAIT: Duration = Duration::from_millis(500);
 
 /// The service behind all handlers. Cheap to clone.
 #[derive(Clone)]
 pub struct TaskService {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl TaskService {
     /// The service over `shared`.
     pub fn new(shared: Arc<Shared>) -> Self {
         Self { shared }
-    }
-
-    /// Accepts a task: when this returns it, it is durable. Nothing has been submitted yet.
-    pub async fn create(&self, client: &Client, dialect: &str, draft: Draft) -> Result<Task, Failure> {
-        let model = self.shared.catalogue.resolve(&draft)?;
-        if !self.shared.router.serves(&model.name) {
-            let text = format!("model: \"{}\" is not served by this gateway", model.name);
-            return Err(Failure::new(FailureKind::ModelNotFound, text));
-        }
-        let roles = model.roles(&draft.inputs);
-        let model = model.name.clone();
-        let mut inputs = Vec::with_capacity(draft.inputs.len());
-        for (input, role) in draft.inputs.into_iter().zip(roles) {
-            inputs.push(Input { role, media: self.keep_input(client, input).await? });
-        }
-        let created_at = clock::now();
-        let task = Task {
-            id: TaskId::new(uuid::Uuid::now_v7().to_string()),
-            owner: client.owner.clone(),
-            dialect: dialect.to_owned(),
-            request: GenerationRequest {
-                scope: draft.scope,
-                model,
-                prompt: draft.prompt,
-                inputs,
-                output: draft.output,
-                vendor: draft.vendor,
-            },
-            state: TaskState::Queued,
-            attempts: Vec::new(),
-            created_at,
-            deadline_at: created_at.plus(self.shared.settings.task_deadline),
-            version: 0,
-        };
-        self.admit(client, task).await
-    }
-
-    async fn admit(&self, client: &Client, task: Task) -> Result<Task, Failure> {
-        let max = client.limits.concurrent_tasks;
-        // Shown before it is stored: nobody knows its id yet, and the worker may end it before this returns.
-        self.shared.live.show(&task);
-        let admission = self.shared.store.create(&task, max).await;
-        if !matches!(admission, Ok(Admission::Admitted)) {
-            self.shared.live.forget(&task.id);
-        }
-        match admission.map_err(|error| store_failure(&error))? {
-            Admission::Admitted => {
-                self.shared.metrics.accepted(&task);
-                self.shared.wake.notify_one();
-                Ok(task)
-            }
-            Admission::AtLimit { .. } => {
-                self.forget_inputs(&task).await;
-                let text = format!("too many concurrent tasks: this key may have {max}");
-                Err(Failure::new(FailureKind::TooManyTasks, text).with_retry_after(AT_LIMIT_RETRY_AFTER))
-            }
-        }
     }
 
     /// The client's task of that id. Another client's task does not exist, nor does one of another scope than asked for.
@@ -100,7 +44,70 @@ impl TaskService {
         };
         let visible =
             |task: &Task| task.owner == client.owner && scope.is_none_or(|scope| scope == task.request.scope);
-        task.filter(|task| visible(task)).ok_or_else(|| Failure::new(FailureKind::NotFound, "no such task"))
+        task.filter(|task| visible(task)).ok_or_else(no_such_task)
+    }
+
+    /// The client's task of that id when it has ended, or as it stands after `at_most`.
+    pub async fn wait(&self, client: &Client, id: &TaskId, at_most: Duration) -> Result<Arc<Task>, Failure> {
+        let until = Instant::now() + at_most;
+        let watch = self.shared.watchers.watch(id);
+        loop {
+            let mut changed = pin!(watch.changed());
+            changed.as_mut().enable();
+            let task = self.get(client, id, None).await?;
+            let now = Instant::now();
+            if task.state.is_terminal() || now >= until {
+                return Ok(task);
+            }
+            let _either_way_look_again =
+                tokio::time::timeout_at(until.min(now + LOOK_AGAIN_AFTER), changed).await;
+        }
+    }
+
+    /// Some of the client's tasks.
+    pub async fn list(&self, client: &Client, query: ListQuery) -> Result<Page, Failure> {
+        let limit = query.limit;
+        // One more than asked for tells whether others follow.
+        let wanted = ListTasks {
+            scope: query.scope,
+            after: query.after,
+            limit: limit.saturating_add(1),
+            ascending: query.ascending,
+        };
+        let listed = self.shared.store.list(&client.owner, &wanted).await;
+        let mut tasks = listed.map_err(|error| store_failure(&error))?;
+        let has_more = tasks.len() > limit;
+        tasks.truncate(limit);
+        Ok(Page { tasks, has_more })
+    }
+
+    /// Notes that the client wants its task to stop; the task as it stands then, and whether it had ended before. What no
+    /// upstream works on yet stops at once; an upstream is asked to stop, and may go on all the same.
+    pub async fn cancel(&self, client: &Client, id: &TaskId) -> Result<(Arc<Task>, bool), Failure> {
+        let task = self.get(client, id, None).await?;
+        if task.state.is_terminal() {
+            return Ok((task, true));
+        }
+        self.shared.store.request_cancel(id).await.map_err(|error| store_failure(&error))?;
+        self.shared.wake.notify_one();
+        Ok((self.wait(client, id, CANCEL_WAIT).await?, false))
+    }
+
+    /// Forgets the client's ended task and its results. What went into it may be in use elsewhere, and expires by itself.
+    pub async fn forget(&self, client: &Client, id: &TaskId) -> Result<(), Failure> {
+        let task = self.get(client, id, None).await?;
+        if !task.state.is_terminal() {
+            let text = "the task has not ended; only an ended task can be deleted";
+            return Err(Failure::new(FailureKind::StillRunning, text));
+        }
+        if !self.shared.store.forget(id).await.map_err(|error| store_failure(&error))? {
+            return Err(no_such_task());
+        }
+        for (asset, _) in stored_results(&task) {
+            self.shared.store.drop_asset(asset).await.map_err(|error| store_failure(&error))?;
+            self.shared.assets.remove(asset).await;
+        }
+        Ok(())
     }
 
     /// The models that some account serves.
@@ -109,53 +116,53 @@ impl TaskService {
         served.map(|model| ModelListing { name: model.name.clone(), scope: model.scope }).collect()
     }
 
-    /// The asset of that id, for whoever knows it: ids cannot be guessed.
+    /// The asset of that id, for whoever knows it, until it expires: ids cannot be guessed.
     pub async fn open_asset(&self, id: &AssetId) -> Result<AssetFile, Failure> {
         let absent = || Failure::new(FailureKind::NotFound, "no such file");
         let path = self.shared.assets.path(id).ok_or_else(absent)?;
         let record = self.shared.store.asset(id).await.map_err(|error| store_failure(&error))?;
-        let record = record.ok_or_else(absent)?;
+        let valid = |record: &store::AssetRecord| record.expires_at.is_none_or(|end| clock::now() < end);
+        let record = record.filter(valid).ok_or_else(absent)?;
         Ok(AssetFile { path, media_type: record.media_type, bytes: record.bytes })
+    }
+
+    /// The bytes of the results of a task that are in our storage, in order. More than the settings'
+    /// `inline_result_bytes_max` in all is a failure: such results are read by their URLs.
+    pub async fn read_results(&self, task: &Task) -> Result<Vec<Bytes>, Failure> {
+        let stored = stored_results(task);
+        let bytes: u64 = stored.iter().map(|(_, bytes)| bytes).sum();
+        if bytes > self.shared.settings.inline_result_bytes_max {
+            let text = "the results are too large for one reply; ask for URLs";
+            return Err(Failure::new(FailureKind::InvalidRequest, text));
+        }
+        let mut media = Vec::new();
+        for (asset, _) in stored {
+            let file = self.open_asset(asset).await?;
+            let bytes = tokio::fs::read(&file.path).await.map_err(|error| storage_failure(&error))?;
+            media.push(bytes.into());
+        }
+        Ok(media)
     }
 
     /// Whether tasks can be accepted right now.
     pub async fn ready(&self) -> Result<(), Failure> {
         self.shared.store.ping().await.map_err(|error| store_failure(&error))
     }
+}
 
-    async fn keep_input(&self, client: &Client, input: DraftInput) -> Result<Media, Failure> {
-        let bytes = match input.media {
-            DraftMedia::Url(url) => return Ok(Media::Url(url)),
-            DraftMedia::Inline(bytes) => bytes,
-        };
-        let Some(media_type) = media_type_of_bytes(&bytes) else {
-            let text =
-                format!("{}: neither a URL nor an image, video or sound that can be read", input.field);
-            return Err(Failure::invalid(input.field, text));
-        };
-        let store = async {
-            let mut pending = self.shared.assets.begin().await?;
-            pending.file().write_all(&bytes).await?;
-            pending.finish().await
-        };
-        let id = store.await.map_err(|error| storage_failure(&error))?;
-        let record = AssetRecord {
-            id: id.clone(),
-            owner: client.owner.clone(),
-            media_type: media_type.to_owned(),
-            bytes: bytes.len() as u64,
-            created_at: clock::now(),
-        };
-        self.shared.store.put_asset(&record).await.map_err(|error| store_failure(&error))?;
-        Ok(Media::Asset { id, media_type: media_type.to_owned() })
-    }
+fn no_such_task() -> Failure {
+    Failure::new(FailureKind::NotFound, "no such task")
+}
 
-    /// Removes the bytes that a refused task brought along.
-    async fn forget_inputs(&self, task: &Task) {
-        for input in &task.request.inputs {
-            if let Media::Asset { id, .. } = &input.media {
-                self.shared.assets.remove(id).await;
-            }
-        }
-    }
+/// The results of a task that are in our storage, and their sizes.
+fn stored_results(task: &Task) -> Vec<(&AssetId, u64)> {
+    let outputs = match &task.state {
+        TaskState::Succeeded { outputs, .. } => outputs.as_slice(),
+        _ => &[],
+    };
+    let stored = outputs.iter().filter_map(|output| match &output.media {
+        OutputMedia::Stored { asset, bytes, .. } => Some((asset, *bytes)),
+        OutputMedia::Remote { .. } => None,
+    });
+    stored.collect()
 }

@@ -25,6 +25,16 @@ pub struct Settings {
     pub result_timeout: Duration,
     /// The largest result.
     pub result_bytes_max: u64,
+    /// How long media that came in with requests can be read.
+    pub input_lifetime: Duration,
+    /// The largest input that is fetched for an upstream that wants bytes.
+    pub input_bytes_max: u64,
+    /// Fetching one input, or bringing one to an upstream.
+    pub input_timeout: Duration,
+    /// How long an input is tried to be had before its task fails.
+    pub input_hold: Duration,
+    /// The largest sum of results that one reply holds.
+    pub inline_result_bytes_max: u64,
     /// Live tasks that polls find in memory; 0 where another process writes the same store.
     pub live_view_max: usize,
     /// Submissions of one task, counting those that were refused or never left.

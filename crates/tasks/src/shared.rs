@@ -13,6 +13,7 @@ use upstream::Upstream;
 use crate::line::Lines;
 use crate::live::LiveView;
 use crate::metrics::Metrics;
+use crate::watch::Watchers;
 use crate::{AssetStorage, Settings};
 
 /// Everything that the life of a task needs.
@@ -52,6 +53,8 @@ pub struct Shared {
     pub(crate) live: LiveView,
     /// Tasks that wait for room at an account.
     pub(crate) lines: Lines,
+    /// Who waits for tasks to change.
+    pub(crate) watchers: Watchers,
     slots: Slots,
     /// The account slot that each task with a live attempt holds.
     held: Mutex<HashMap<TaskId, Permit>>,
@@ -79,6 +82,7 @@ impl Shared {
             metrics: Metrics::new(registry)?,
             wake: Notify::new(),
             lines: Lines::default(),
+            watchers: Watchers::default(),
             slots,
         }))
     }

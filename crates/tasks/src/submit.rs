@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use domain::{Account, Call, Failure, FailureKind, NewAttempt, Retry, TaskEvent};
+use domain::{Account, Failure, FailureKind, NewAttempt, Retry, TaskEvent};
 use limits::{LimitKey, RateDecision};
 use routing::{Candidate, Plan};
 use translation::{Provider, SubmitContext, SubmitOutcome};
-use upstream::SendError;
+use upstream::{Outgoing, SendError};
 
 use crate::held::{Held, StepError};
-use crate::{failover, pace};
+use crate::localize::Unready;
+use crate::{clock, collect, failover, localize, pace};
 
 /// How long a task waits at least when its accounts are full. Slots come free at any time, so it is short.
 const FULL_RETRY_AFTER: Duration = Duration::from_millis(500);
@@ -26,12 +27,12 @@ struct Sending {
     account: Account,
     provider: &'static dyn Provider,
     plan: NewAttempt,
-    call: Call,
+    outgoing: Outgoing,
 }
 
 pub(crate) async fn step(mut held: Held<'_>) -> Result<(), StepError> {
     let plan = held.shared.router.plan(&held.task.request, &held.task.attempts);
-    match choose(&held, &plan) {
+    match choose(&held, &plan).await {
         Choice::Wait(after) => held.put_back(after).await,
         Choice::Nobody(failure) => held.fail(failure).await,
         Choice::Send(sending) => {
@@ -49,11 +50,11 @@ pub(crate) async fn step(mut held: Held<'_>) -> Result<(), StepError> {
 }
 
 /// The first candidate that can express the request and has room; its slot is taken.
-fn choose(held: &Held<'_>, plan: &Plan) -> Choice {
+async fn choose(held: &Held<'_>, plan: &Plan) -> Choice {
     let mut full: Option<Full<'_>> = None;
     let mut reasons = Vec::new();
     for candidate in &plan.candidates {
-        let (account, provider, call) = match prepare(held, candidate) {
+        let (account, provider) = match expressible(held, candidate) {
             Ok(prepared) => prepared,
             Err(reason) => {
                 reasons.push(format!("{}: {reason}", candidate.account));
@@ -63,12 +64,28 @@ fn choose(held: &Held<'_>, plan: &Plan) -> Choice {
         match reserve(held, account) {
             Err(after) => full = full.filter(|full| full.after <= after).or(Some(Full { account, after })),
             Ok(()) => {
+                let prepared = prepare(held, (account, provider), &candidate.upstream_model).await;
+                let outgoing = match prepared {
+                    Ok(outgoing) => outgoing,
+                    Err(unready) => {
+                        held.shared.give_slot_back(&held.task.id);
+                        return match unready {
+                            Unready::Never(failure) => Choice::Nobody(failure),
+                            Unready::Later(after) => Choice::Wait(after),
+                        };
+                    }
+                };
                 let plan = NewAttempt {
                     account: account.name.clone(),
                     provider: account.provider.clone(),
                     upstream_model: candidate.upstream_model.clone(),
                 };
-                return Choice::Send(Box::new(Sending { account: account.clone(), provider, plan, call }));
+                return Choice::Send(Box::new(Sending {
+                    account: account.clone(),
+                    provider,
+                    plan,
+                    outgoing,
+                }));
             }
         }
     }
@@ -86,16 +103,34 @@ fn queue_up(held: &Held<'_>, full: &Full<'_>) -> Duration {
     held.shared.lines.queue_up(&full.account.name, full.after, spacing)
 }
 
-fn prepare<'a>(
+/// The account and provider of a candidate, if they can express the request at all.
+fn expressible<'a>(
     held: &Held<'a>,
     candidate: &Candidate,
-) -> Result<(&'a Account, &'static dyn Provider, Call), String> {
+) -> Result<(&'a Account, &'static dyn Provider), String> {
     let account = held.shared.accounts.get(&candidate.account).ok_or("not configured")?;
     let provider = translation::provider(&account.provider).ok_or("no such provider")?;
-    let context =
-        SubmitContext { upstream_model: &candidate.upstream_model, base_url: &held.shared.settings.base_url };
-    let call = provider.encode_submit(&held.task.request, &context).map_err(|error| error.to_string())?;
-    Ok((account, provider, call))
+    let outline = localize::outline(&held.task.request, provider, &candidate.upstream_model);
+    provider
+        .encode_submit(&outline, &context(held, &candidate.upstream_model))
+        .map_err(|error| error.to_string())?;
+    Ok((account, provider))
+}
+
+/// The call for real, with the inputs where the provider can read them.
+async fn prepare(
+    held: &Held<'_>,
+    (account, provider): (&Account, &'static dyn Provider),
+    upstream_model: &str,
+) -> Result<Outgoing, Unready> {
+    let request = localize::localized(held, (account, provider), upstream_model).await?;
+    let call = provider.encode_submit(&request, &context(held, upstream_model));
+    let call = call.map_err(|error| Unready::Never(no_route(&[format!("{}: {error}", account.name)])))?;
+    localize::outgoing(held, call).await.map_err(Unready::Never)
+}
+
+fn context<'a>(held: &Held<'a>, upstream_model: &'a str) -> SubmitContext<'a> {
+    SubmitContext { upstream_model, base_url: &held.shared.settings.base_url }
 }
 
 /// Takes a slot and a share of the rate, or says how long to wait. Our own limits pace submissions, they fail none.
@@ -118,17 +153,17 @@ enum Outcome {
 }
 
 async fn send(held: &Held<'_>, sending: Sending) -> Outcome {
-    let Sending { account, provider, call, .. } = sending;
-    let call = provider.authorize(call, &account.credential);
+    let Sending { account, provider, mut outgoing, .. } = sending;
+    outgoing.call = provider.authorize(outgoing.call, &account.credential, clock::now());
     let timeout = held.shared.settings.submit_timeout;
-    let outcome = match held.shared.upstream.submit(&account.base_url, call, timeout).await {
+    let outcome = match held.shared.upstream.submit(&account.base_url, outgoing, timeout).await {
         Ok(reply) => Outcome::Answered(provider.decode_submit(&reply)),
         Err(SendError::NotSent(reason)) => Outcome::NotSent(reason),
         Err(SendError::Unanswered(reason)) => Outcome::Answered(SubmitOutcome::Unknown { reason }),
     };
     let label = match &outcome {
         Outcome::NotSent(_) => "not_sent",
-        Outcome::Answered(SubmitOutcome::Accepted { .. }) => "accepted",
+        Outcome::Answered(SubmitOutcome::Accepted { .. } | SubmitOutcome::Finished(_)) => "accepted",
         Outcome::Answered(SubmitOutcome::Rejected(_)) => "rejected",
         Outcome::Answered(SubmitOutcome::Unknown { .. }) => "unknown",
     };
@@ -143,6 +178,11 @@ async fn conclude(mut held: Held<'_>, outcome: Outcome, plan: &Plan) -> Result<(
             held.apply(TaskEvent::Accepted { handle })?;
             let first = pace::of(&held).first;
             held.done(first).await
+        }
+        Outcome::Answered(SubmitOutcome::Finished(results)) => {
+            // It has nothing to ask for any more, hence no handle.
+            held.apply(TaskEvent::Accepted { handle: String::new() })?;
+            collect::finish(held, results).await
         }
         Outcome::Answered(SubmitOutcome::Unknown { reason }) => {
             tracing::warn!(task = %held.task.id, "whether the upstream took the task is not known; it is held");

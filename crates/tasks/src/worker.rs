@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::held::{Held, StepError};
 use crate::shared::Shared;
-use crate::{clock, collect, poll, submit};
+use crate::{cancel, clock, collect, poll, submit};
 
 /// The longest nap: bounds how late another process's work or a lapsed lease is noticed.
 const NAP_MAX: Duration = Duration::from_secs(1);
@@ -145,7 +145,12 @@ async fn step(mut held: Held<'_>) -> Result<(), StepError> {
             held.apply(TaskEvent::DeadlinePassed)?;
             held.done(Duration::ZERO).await
         }
+        TaskState::Queued if held.cancel_requested => cancel::end(held).await,
         TaskState::Queued => submit::step(held).await,
+        TaskState::Running { .. } if held.cancel_requested => {
+            cancel::ask(&held).await;
+            poll::step(held).await
+        }
         TaskState::Collecting { .. } if overdue => collect::give_up(held).await,
         TaskState::Running { .. } | TaskState::Collecting { .. } => poll::step(held).await,
         TaskState::Succeeded { .. }

@@ -3,18 +3,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use domain::{Call, Network, Reply, with_sources};
 use http::{HeaderValue, Request, Uri, header};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::{ClientConfig, RootCertStore};
+use tokio::sync::Semaphore;
 
 use crate::body::{self, CallBody, Outgoing};
 use crate::dial::{Chosen, Connector};
 
 /// How long a kept connection may idle: shorter than what servers commonly allow, so that polls rarely meet a closed one.
 const IDLE_MAX: Duration = Duration::from_secs(20);
+/// Longer replies are large.
+const LARGE_REPLY_BYTES: usize = 4 << 20;
+/// Large replies that are read at one time; others wait with what they have.
+const LARGE_REPLIES_MAX: usize = 8;
 const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("filmgate/", env!("CARGO_PKG_VERSION")));
 
 pub(crate) type HttpClient = Client<Connector, CallBody>;
@@ -42,6 +49,7 @@ pub struct Upstream {
     pub(crate) kept: HttpClient,
     /// For URLs that others chose.
     pub(crate) guarded: HttpClient,
+    large_replies: Arc<Semaphore>,
     pub(crate) settings: Settings,
 }
 
@@ -72,6 +80,7 @@ impl Upstream {
             fresh: client(Chosen::ByOperator, 0),
             kept: client(Chosen::ByOperator, settings.idle_per_host_max),
             guarded: client(Chosen::ByOthers(settings.allow.clone().into()), 0),
+            large_replies: Arc::new(Semaphore::new(LARGE_REPLIES_MAX)),
             settings,
         }
     }
@@ -113,18 +122,34 @@ impl Upstream {
                 if error.is_connect() { SendError::NotSent(text) } else { SendError::Unanswered(text) }
             })?;
             let (parts, body) = response.into_parts();
-            let body =
-                Limited::new(body, self.settings.reply_bytes_max).collect().await.map_err(|error| {
-                    let too_large = error.downcast_ref::<LengthLimitError>().is_some();
-                    let what = if too_large { "the reply is too large" } else { "the reply broke off" };
-                    SendError::Unanswered(format!("{what}: {error}"))
-                })?;
-            Ok(Reply { status: parts.status, headers: parts.headers, body: body.to_bytes() })
+            let body = self.read(body).await.map_err(SendError::Unanswered)?;
+            Ok(Reply { status: parts.status, headers: parts.headers, body })
         };
         match tokio::time::timeout(timeout, answering).await {
             Ok(result) => result,
             Err(_elapsed) => Err(SendError::Unanswered(format!("no answer within {timeout:?}"))),
         }
+    }
+}
+
+impl Upstream {
+    /// The whole of a reply. Small ones are many and cost little; of those that hold results there are only so many in
+    /// memory at one time.
+    async fn read(&self, mut body: Incoming) -> Result<Bytes, String> {
+        let mut read = Vec::new();
+        let mut room = None;
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| format!("the reply broke off: {}", with_sources(&error)))?;
+            let Ok(data) = frame.into_data() else { continue };
+            if read.len() + data.len() > self.settings.reply_bytes_max {
+                return Err("the reply is too large".to_owned());
+            }
+            if room.is_none() && read.len() + data.len() > LARGE_REPLY_BYTES {
+                room = self.large_replies.acquire().await.ok();
+            }
+            read.extend_from_slice(&data);
+        }
+        Ok(read.into())
     }
 }
 

@@ -53,6 +53,9 @@ fn account(
     findings: &mut Findings<'_>,
 ) -> Option<Account> {
     let base_url = base_url(entry, &format!("{path}.base_url"), findings);
+    let files_url = entry.files_url.as_deref().and_then(|text| {
+        bounds::base_url(text).map_err(|message| findings.add(&format!("{path}.files_url"), message)).ok()
+    });
     let credential =
         credential(entry.credential.as_ref(), &format!("{path}.credential"), environment, findings);
     let requests_per_minute = entry.requests_per_minute.unwrap_or(REQUESTS_PER_MINUTE);
@@ -64,6 +67,8 @@ fn account(
         name: AccountName::new(entry.name.clone()?),
         provider: entry.provider.clone()?,
         base_url: base_url?,
+        files_url,
+        official: entry.official.unwrap_or(false),
         credential: credential?,
         requests_per_minute,
         concurrent_tasks,

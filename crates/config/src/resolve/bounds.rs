@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
+use domain::Network;
 use url::Url;
 
 use crate::environment::Environment;
 use crate::file::File;
 use crate::findings::Findings;
-use crate::sections::{Limits, Server, Store, Tasks, Tls};
+use crate::sections::{Egress, Limits, Server, Store, Tasks, Tls};
 
 /// Below, ordinary requests would be refused; above, a head is no longer one.
 const HEAD_BYTES: std::ops::RangeInclusive<u64> = 8 << 10..=1 << 20;
@@ -21,6 +22,7 @@ pub(super) fn check(file: &mut File, environment: &dyn Environment, findings: &m
     store(&file.store, findings);
     tasks(&file.tasks, findings);
     limits(&file.limits, findings);
+    egress(&file.egress, findings);
     if file.data_dir.as_os_str().is_empty() {
         findings.add("data_dir", "must not be empty");
     }
@@ -38,6 +40,7 @@ fn server(server: &mut Server, findings: &mut Findings<'_>) {
     findings.positive("server.header_timeout", server.header_timeout.is_zero());
     findings.positive("server.body_timeout", server.body_timeout.is_zero());
     findings.positive("server.request_timeout", server.request_timeout.is_zero());
+    findings.positive("server.wait_timeout", server.wait_timeout.is_zero());
     findings.positive("server.idle_timeout", server.idle_timeout.is_zero());
     findings.positive("server.body_bytes_max", server.body_bytes_max == 0);
     if server.body_bytes_max > server.buffered_bytes_max {
@@ -91,6 +94,10 @@ fn tasks(tasks: &Tasks, findings: &mut Findings<'_>) {
     findings.positive("tasks.reply_bytes_max", tasks.reply_bytes_max == 0);
     findings.positive("tasks.result_bytes_max", tasks.result_bytes_max == 0);
     findings.positive("tasks.attempts_max", tasks.attempts_max == 0);
+    findings.positive("tasks.input_lifetime", tasks.input_lifetime.is_zero());
+    findings.positive("tasks.input_bytes_max", tasks.input_bytes_max == 0);
+    findings.positive("tasks.input_timeout", tasks.input_timeout.is_zero());
+    findings.positive("tasks.inline_result_bytes_max", tasks.inline_result_bytes_max == 0);
     if tasks.lease <= tasks.submit_timeout {
         let text =
             "must be longer than submit_timeout, or a second worker would take over a submit under way";
@@ -98,6 +105,14 @@ fn tasks(tasks: &Tasks, findings: &mut Findings<'_>) {
     }
     if tasks.unknown_hold > tasks.task_deadline {
         findings.add("tasks.unknown_hold", "must not be longer than task_deadline");
+    }
+}
+
+fn egress(egress: &Egress, findings: &mut Findings<'_>) {
+    for (index, text) in egress.allow.iter().enumerate() {
+        if let Err(error) = text.parse::<Network>() {
+            findings.add(&format!("egress.allow[{index}]"), error.to_string());
+        }
     }
 }
 

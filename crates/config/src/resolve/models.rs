@@ -47,6 +47,7 @@ fn images(entry: Option<&ImageEntry>, path: &str, findings: &mut Findings<'_>) -
         min: bound(entry.min),
         max: bound(entry.max),
         used_as: entry.used_as.unwrap_or_default(),
+        bytes_max: entry.bytes_max.map(|size| size.0),
     };
     if rule.min > rule.max {
         findings.add(&format!("{path}.images.min"), "must not be more than max");

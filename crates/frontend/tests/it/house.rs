@@ -54,6 +54,7 @@ pub(crate) fn settings() -> Settings {
         header_timeout: OUT_OF_REACH,
         idle_timeout: OUT_OF_REACH,
         request_timeout: OUT_OF_REACH,
+        wait_timeout: OUT_OF_REACH,
         body_timeout: OUT_OF_REACH,
         body_bytes_max: 1 << 20,
         buffered_bytes_max: 16 << 20,
@@ -155,7 +156,8 @@ async fn task_service(
     rates: Arc<RateLimits>,
     registry: &Registry,
 ) -> TaskService {
-    let candidate = Candidate { account: AccountName::new("nobody"), upstream_model: "m".to_owned() };
+    let candidate =
+        Candidate { account: AccountName::new("nobody"), upstream_model: "m".to_owned(), official: false };
     let route = Route { model: "veo3.1".to_owned(), candidates: vec![candidate] };
     let parts = Parts {
         store,
@@ -166,6 +168,7 @@ async fn task_service(
             connect_timeout: PATIENCE,
             reply_bytes_max: 1 << 20,
             idle_per_host_max: 1,
+            allow: vec![],
         }),
         rates,
         assets: AssetStorage::new(assets),
@@ -180,6 +183,11 @@ async fn task_service(
             poll_timeout: PATIENCE,
             result_timeout: PATIENCE,
             result_bytes_max: 1 << 20,
+            input_lifetime: OUT_OF_REACH,
+            input_bytes_max: 1 << 20,
+            input_timeout: OUT_OF_REACH,
+            input_hold: OUT_OF_REACH,
+            inline_result_bytes_max: 1 << 20,
             live_view_max: 100,
             attempts_max: 1,
         },

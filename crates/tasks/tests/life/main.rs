@@ -3,6 +3,7 @@
 
 mod stage;
 mod upstream;
+mod wishes;
 
 use std::time::Duration;
 

@@ -17,7 +17,7 @@ use upstream::Upstream;
 
 const MODEL: &str = "veo3.1";
 /// Far more than any story needs; a story that gets here has failed.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 const SHORT: Duration = Duration::from_millis(20);
 
@@ -44,6 +44,8 @@ pub(crate) fn account(name: &str, url: &str) -> Account {
         name: AccountName::new(name),
         provider: "v2".into(),
         base_url: url.into(),
+        files_url: None,
+        official: false,
         credential: Credential::new("secret"),
         requests_per_minute: 10_000,
         concurrent_tasks: 1_000,
@@ -58,12 +60,10 @@ pub(crate) fn client(owner: &str) -> Client {
 
 pub(crate) fn draft() -> Draft {
     Draft {
-        scope: Scope::Videos,
+        scope: Some(Scope::Videos),
         model: Some(MODEL.into()),
         prompt: "a cat".into(),
-        inputs: vec![],
-        output: OutputSpec::default(),
-        vendor: None,
+        ..Draft::default()
     }
 }
 
@@ -84,6 +84,11 @@ impl Stage {
             poll_timeout: Duration::from_secs(10),
             result_timeout: Duration::from_secs(10),
             result_bytes_max: 1 << 20,
+            input_lifetime: Duration::from_secs(600),
+            input_bytes_max: 1 << 20,
+            input_timeout: Duration::from_secs(10),
+            input_hold: Duration::from_millis(300),
+            inline_result_bytes_max: 1 << 20,
             live_view_max: 1_000,
             attempts_max: 4,
         };
@@ -94,9 +99,11 @@ impl Stage {
     async fn open(accounts: Vec<Account>, settings: Settings, folder: TempDir) -> Self {
         let path = folder.path().join("tasks.db");
         let store = Arc::new(SqliteStore::open_exclusive(path, SqliteSettings::default()).unwrap());
-        let candidates = accounts
-            .iter()
-            .map(|account| Candidate { account: account.name.clone(), upstream_model: MODEL.into() });
+        let candidates = accounts.iter().map(|account| Candidate {
+            account: account.name.clone(),
+            upstream_model: MODEL.into(),
+            official: false,
+        });
         let parts = Parts {
             store: Arc::clone(&store) as Arc<dyn TaskStore>,
             catalogue: Catalogue::builtin(),
@@ -106,6 +113,7 @@ impl Stage {
                 connect_timeout: Duration::from_secs(5),
                 reply_bytes_max: 1 << 20,
                 idle_per_host_max: 4,
+                allow: vec![],
             }),
             rates: Arc::new(RateLimits::new(100)),
             assets: AssetStorage::new(folder.path().join("assets")),
@@ -172,9 +180,9 @@ impl Stage {
     }
 
     fn intent(&self) -> TaskEvent {
-        let account = self.accounts[0].name.clone();
+        let Account { name, provider, .. } = self.accounts[0].clone();
         TaskEvent::SubmitIntended {
-            plan: NewAttempt { account, provider: "v2".into(), upstream_model: MODEL.into() },
+            plan: NewAttempt { account: name, provider, upstream_model: MODEL.into() },
         }
     }
 }

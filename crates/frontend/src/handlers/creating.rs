@@ -1,0 +1,122 @@
+//! Requests that make something: tasks, follow-ups, files. What is made is made whether the client waits or hangs up.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{Draft, DraftUpload, Failure, FailureKind, Reply, Task, TaskState};
+use tokio::sync::OwnedSemaphorePermit;
+use tracing::Instrument as _;
+use translation::{Upload, Wait};
+
+use super::{Answering, Handlers};
+use crate::layers::deadline::Countdown;
+
+impl Handlers {
+    /// A new task, and the answer at once or when it has ended.
+    pub(super) async fn create(
+        &self,
+        answering: &Answering<'_>,
+        draft: Draft,
+        wait: Wait,
+        room: Option<OwnedSemaphorePermit>,
+    ) -> Result<Reply, Failure> {
+        let (dialect, endpoint) = answering.endpoint()?;
+        let (tasks, client) = (self.tasks.clone(), answering.client()?.clone());
+        let creating = async move {
+            let _room_for_inline_media = room;
+            tasks.create(&client, dialect.name(), draft).await
+        };
+        let task = apart(creating).await?;
+        let links = &answering.links;
+        match wait {
+            Wait::No => Ok(dialect.encode_created(endpoint, &task, links)),
+            Wait::UpTo(at_most) => {
+                let task = self.wait(answering, &task, at_most).await?;
+                Ok(dialect.encode_task(endpoint, &task, links))
+            }
+            Wait::ForResult => {
+                let task = succeeded(self.wait(answering, &task, self.wait_timeout).await?)?;
+                Ok(dialect.encode_result(endpoint, &task, &[], links))
+            }
+            Wait::ForMedia => {
+                let task = succeeded(self.wait(answering, &task, self.wait_timeout).await?)?;
+                let media = self.tasks.read_results(&task).await?;
+                Ok(dialect.encode_result(endpoint, &task, &media, links))
+            }
+        }
+    }
+
+    /// What is made of an earlier result, as it stands.
+    pub(super) async fn derive(&self, answering: &Answering<'_>, draft: Draft) -> Result<Reply, Failure> {
+        let (dialect, endpoint) = answering.endpoint()?;
+        let (tasks, client) = (self.tasks.clone(), answering.client()?.clone());
+        let task = apart(async move { tasks.derive(&client, dialect.name(), draft).await }).await?;
+        Ok(dialect.encode_task(endpoint, &task, &answering.links))
+    }
+
+    /// A file for a later request.
+    pub(super) async fn upload(
+        &self,
+        answering: &Answering<'_>,
+        upload: DraftUpload,
+        room: Option<OwnedSemaphorePermit>,
+    ) -> Result<Reply, Failure> {
+        let (dialect, endpoint) = answering.endpoint()?;
+        let (tasks, client, name) = (self.tasks.clone(), answering.client()?.clone(), upload.name.clone());
+        let uploading = async move {
+            let _room_for_the_file = room;
+            tasks.upload(&client, upload).await
+        };
+        let stored = apart(uploading).await?;
+        let upload = Upload {
+            id: stored.id.to_string(),
+            url: stored.id.url(&answering.links.base_url, &stored.media_type),
+            name,
+            media_type: stored.media_type,
+            bytes: stored.bytes,
+            created_at: stored.created_at,
+            expires_at: stored.expires_at.unwrap_or(stored.created_at),
+        };
+        Ok(dialect.encode_upload(endpoint, &upload, &answering.links))
+    }
+
+    /// The task when it has ended, or as it stands after `at_most`. The time is the client's own choice, and not counted
+    /// as ours.
+    async fn wait(
+        &self,
+        answering: &Answering<'_>,
+        task: &Task,
+        at_most: Duration,
+    ) -> Result<Arc<Task>, Failure> {
+        let _clock_stands_still = answering.context.countdown().map(Countdown::pause);
+        let at_most = at_most.min(self.wait_timeout);
+        self.tasks.wait(answering.client()?, &task.id, at_most).await
+    }
+}
+
+/// Runs on its own, so that a client that hangs up cannot stop it half way: between storing inputs and accepting a task.
+async fn apart<T: Send + 'static>(
+    work: impl Future<Output = Result<T, Failure>> + Send + 'static,
+) -> Result<T, Failure> {
+    let done = tokio::spawn(work.in_current_span()).await;
+    done.map_err(|error| Failure::internal(format!("making something: {error}")))?
+}
+
+/// A task whose client waits for its result: what ended it otherwise is the failure of the request.
+fn succeeded(task: Arc<Task>) -> Result<Arc<Task>, Failure> {
+    match &task.state {
+        TaskState::Succeeded { .. } => Ok(task),
+        TaskState::Failed { failure, .. } => Err(failure.clone()),
+        TaskState::Cancelled { .. } => {
+            Err(Failure::new(FailureKind::GenerationFailed, "the task was cancelled"))
+        }
+        TaskState::Expired { .. } => {
+            Err(Failure::new(FailureKind::Expired, "the task was not finished before its deadline"))
+        }
+        _ => {
+            let text =
+                format!("the task goes on, but this reply waits no longer; read it by its id {}", task.id);
+            Err(Failure::new(FailureKind::StillRunning, text))
+        }
+    }
+}

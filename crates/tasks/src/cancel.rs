@@ -1,0 +1,35 @@
+//! Stopping a task that its owner no longer wants. What an upstream works on stops only if the upstream stops it: until
+//! it says so the task goes on, and what it makes all the same has been paid for and is delivered.
+
+use std::time::Duration;
+
+use domain::{AttemptOutcome, TaskEvent};
+use translation::PollTarget;
+
+use crate::clock;
+use crate::held::{Held, StepError};
+
+/// Ends a task that no upstream works on.
+pub(crate) async fn end(mut held: Held<'_>) -> Result<(), StepError> {
+    held.apply(TaskEvent::Cancelled)?;
+    held.done(Duration::ZERO).await
+}
+
+/// Asks the upstream to stop, if its API has a call for that. Safe to repeat; polls tell what became of it.
+pub(crate) async fn ask(held: &Held<'_>) {
+    let Some(attempt) = held.task.attempt() else { return };
+    let AttemptOutcome::Accepted { handle, .. } = &attempt.outcome else { return };
+    let Some(account) = held.shared.accounts.get(&attempt.plan.account) else { return };
+    let Some(provider) = translation::provider(&attempt.plan.provider) else { return };
+    let target =
+        PollTarget { handle, upstream_model: &attempt.plan.upstream_model, request: &held.task.request };
+    let Some(call) = provider.encode_cancel(&target) else { return };
+    let call = provider.authorize(call, &account.credential, clock::now());
+    let timeout = held.shared.settings.poll_timeout;
+    match held.shared.upstream.ask(&account.base_url, call, timeout).await {
+        Ok(reply) => {
+            tracing::info!(task = %held.task.id, status = %reply.status, "asked the upstream to stop")
+        }
+        Err(error) => tracing::info!(task = %held.task.id, %error, "the upstream could not be asked to stop"),
+    }
+}

@@ -1,0 +1,204 @@
+//! Accepting tasks: check, keep what came along, store.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{
+    AssetId, AttemptOutcome, Basis, Client, Draft, DraftBasis, DraftInput, DraftMedia, Failure, FailureKind,
+    GenerationRequest, Input, Media, Task, TaskId, TaskState,
+};
+use sha2::{Digest as _, Sha256};
+use store::{Admission, StoreError};
+
+use crate::shared::store_failure;
+use crate::{TaskService, clock};
+
+/// Suggested to a client that has too many tasks: the usual length of a fast generation's last part.
+const AT_LIMIT_RETRY_AFTER: Duration = Duration::from_secs(5);
+/// How often the same follow-up of a result may be tried anew after it has failed.
+const FOLLOW_UPS_MAX: u32 = 8;
+
+/// An earlier task that another is made from.
+struct Source {
+    task: Arc<Task>,
+    basis: Basis,
+}
+
+impl TaskService {
+    /// Accepts a task: when this returns it, it is durable. Nothing has been submitted yet.
+    pub async fn create(&self, client: &Client, dialect: &str, draft: Draft) -> Result<Task, Failure> {
+        let id = TaskId::new(uuid::Uuid::now_v7().to_string());
+        let source = self.source(client, draft.basis.as_ref()).await?;
+        self.accept(client, (dialect, id), draft, source).await
+    }
+
+    /// The follow-up of an earlier result that `draft` asks for: the same task however often it is asked for, made at
+    /// the first time, and anew after it has failed.
+    pub async fn derive(&self, client: &Client, dialect: &str, draft: Draft) -> Result<Arc<Task>, Failure> {
+        let Some(source) = self.source(client, draft.basis.as_ref()).await? else {
+            return Err(Failure::internal("a follow-up of nothing"));
+        };
+        let resolution = draft.output.resolution.as_deref().unwrap_or_default();
+        if source.task.request.output.resolution.as_deref() == Some(resolution) {
+            return Ok(Arc::new(already_there(&source)));
+        }
+        for number in 0..FOLLOW_UPS_MAX {
+            let id = follow_up_id(&source.basis, resolution, number);
+            match self.get(client, &id, None).await {
+                Ok(task) if ended_in_vain(&task) && number + 1 < FOLLOW_UPS_MAX => {}
+                Ok(task) => return Ok(task),
+                Err(failure) if failure.kind == FailureKind::NotFound => {
+                    let source = Source { task: Arc::clone(&source.task), basis: source.basis.clone() };
+                    return self.accept(client, (dialect, id), draft, Some(source)).await.map(Arc::new);
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        Err(Failure::internal("a follow-up has no number"))
+    }
+
+    async fn accept(
+        &self,
+        client: &Client,
+        (dialect, id): (&str, TaskId),
+        mut draft: Draft,
+        source: Option<Source>,
+    ) -> Result<Task, Failure> {
+        if let Some(Source { task, .. }) = &source {
+            draft.model.get_or_insert_with(|| task.request.model.clone());
+            draft.scope.get_or_insert(task.request.scope);
+        }
+        let model = self.shared.catalogue.resolve(&draft)?;
+        if !self.shared.router.serves(&model.name) {
+            let text = format!("model: \"{}\" is not served by this gateway", model.name);
+            return Err(Failure::new(FailureKind::ModelNotFound, text));
+        }
+        let roles = model.roles(&draft.inputs);
+        let (model, scope) = (model.name.clone(), model.scope);
+        let created_at = clock::now();
+        let mut request = GenerationRequest {
+            output: draft.output,
+            basis: source.map(|source| source.basis),
+            callback: draft.callback,
+            preference: draft.preference,
+            vendor: draft.vendor,
+            ..GenerationRequest::new(scope, model, draft.prompt)
+        };
+        let mut kept = Vec::new();
+        for (input, role) in draft.inputs.into_iter().zip(roles) {
+            let DraftInput { field, media, .. } = input;
+            let came_along = matches!(media, DraftMedia::Inline(_));
+            let media = match self.keep_input(client, &field, media).await {
+                Ok(media) => media,
+                Err(failure) => {
+                    self.drop_again(&kept).await;
+                    return Err(failure);
+                }
+            };
+            if let (true, Media::Asset { id, .. }) = (came_along, &media) {
+                kept.push(id.clone());
+            }
+            request.inputs.push(Input { role, media });
+        }
+        let task = Task {
+            id,
+            owner: client.owner.clone(),
+            dialect: dialect.to_owned(),
+            request,
+            state: TaskState::Queued,
+            attempts: Vec::new(),
+            created_at,
+            deadline_at: created_at.plus(self.shared.settings.task_deadline),
+            version: 0,
+        };
+        let admitted = self.admit(client, task).await;
+        if admitted.is_err() {
+            self.drop_again(&kept).await;
+        }
+        admitted
+    }
+
+    async fn admit(&self, client: &Client, task: Task) -> Result<Task, Failure> {
+        let max = client.limits.concurrent_tasks;
+        // Shown before it is stored: nobody knows its id yet, and the worker may end it before this returns.
+        self.shared.live.show(&task);
+        let admission = self.shared.store.create(&task, max).await;
+        if !matches!(admission, Ok(Admission::Admitted)) {
+            self.shared.live.forget(&task.id);
+        }
+        match admission {
+            Ok(Admission::Admitted) => {
+                self.shared.metrics.accepted(&task);
+                self.shared.wake.notify_one();
+                Ok(task)
+            }
+            Ok(Admission::AtLimit { .. }) => {
+                let text = format!("too many concurrent tasks: this key may have {max}");
+                Err(Failure::new(FailureKind::TooManyTasks, text).with_retry_after(AT_LIMIT_RETRY_AFTER))
+            }
+            // Only the id of a follow-up is known before: somebody else has just asked for the same one.
+            Err(StoreError::Conflict(_)) => {
+                self.get(client, &task.id, None).await.map(|stored| (*stored).clone())
+            }
+            Err(error) => Err(store_failure(&error)),
+        }
+    }
+
+    /// The earlier task that `wanted` names: the client's own, succeeded, and its upstream still known by a handle.
+    async fn source(&self, client: &Client, wanted: Option<&DraftBasis>) -> Result<Option<Source>, Failure> {
+        let Some(DraftBasis { task, index, derivation }) = wanted else { return Ok(None) };
+        let task = self.get(client, task, None).await?;
+        let outputs = match &task.state {
+            TaskState::Succeeded { outputs, .. } => outputs,
+            state if state.is_terminal() => return Err(Failure::invalid("task", "the task has no result")),
+            _ => return Err(Failure::new(FailureKind::StillRunning, "the task has not ended yet")),
+        };
+        if *index >= outputs.len() {
+            let text = format!("index: the task has {} results, counted from 0", outputs.len());
+            return Err(Failure::invalid("index", text));
+        }
+        let accepted = task.attempt().and_then(|attempt| match &attempt.outcome {
+            AttemptOutcome::Accepted { handle, .. } if !handle.is_empty() => {
+                Some((attempt.plan.account.clone(), handle.clone()))
+            }
+            _ => None,
+        });
+        let Some((account, handle)) = accepted else {
+            let text = format!("{}: the provider of this task cannot go on from it", derivation.as_str());
+            return Err(Failure::invalid("task", text));
+        };
+        let basis = Basis { task: task.id.clone(), index: *index, derivation: *derivation, account, handle };
+        Ok(Some(Source { task, basis }))
+    }
+
+    /// Removes what a refused request brought along.
+    async fn drop_again(&self, kept: &[AssetId]) {
+        for id in kept {
+            let _expires_anyway = self.shared.store.drop_asset(id).await;
+            self.shared.assets.remove(id).await;
+        }
+    }
+}
+
+fn ended_in_vain(task: &Task) -> bool {
+    task.state.is_terminal() && !matches!(task.state, TaskState::Succeeded { .. })
+}
+
+/// A follow-up that needs no work: the result is what was asked for as it is.
+fn already_there(source: &Source) -> Task {
+    let mut task = (*source.task).clone();
+    if let TaskState::Succeeded { outputs, .. } = &mut task.state {
+        *outputs = outputs.drain(..).skip(source.basis.index).take(1).collect();
+    }
+    task
+}
+
+/// The id of a follow-up: known to whoever knows what it follows, so that asking twice is asking for one.
+fn follow_up_id(basis: &Basis, resolution: &str, number: u32) -> TaskId {
+    let text =
+        format!("{}\n{}\n{}\n{resolution}\n{number}", basis.task, basis.index, basis.derivation.as_str());
+    let digest = Sha256::digest(text.as_bytes());
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest[..16]);
+    TaskId::new(uuid::Builder::from_custom_bytes(bytes).into_uuid().to_string())
+}
