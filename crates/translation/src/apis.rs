@@ -6,8 +6,10 @@ pub mod evolink;
 pub mod fal;
 pub mod interactions;
 pub mod kie;
+pub mod luma;
 pub mod openai;
 pub mod replicate;
+pub mod runway;
 pub mod v2;
 
 use serde::Deserialize;
@@ -36,8 +38,10 @@ pub static PROVIDERS: &[&dyn Provider] = &[
     &evolink::EvoLink,
     &fal::Fal,
     &interactions::Interactions,
+    &luma::Luma,
     &openai::OpenAi,
     &replicate::Replicate,
+    &runway::Runway,
 ];
 
 /// The dialect of that name.
