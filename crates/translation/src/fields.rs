@@ -78,6 +78,19 @@ impl<'a> Fields<'a> {
         self.scalar(name, "a whole number", |text| u64::try_from(whole_of(text)?).ok())
     }
 
+    /// How many: a whole number from 1.
+    pub(crate) fn count(&mut self, name: &str) -> Result<Option<u32>, Failure> {
+        self.scalar(name, "a whole number from 1", |text| {
+            u32::try_from(whole_of(text)?).ok().filter(|count| *count > 0)
+        })
+    }
+
+    /// A file format, lower case; `jpg` is `jpeg`.
+    pub(crate) fn format(&mut self, name: &str) -> Result<Option<String>, Failure> {
+        let format = self.text(name)?.map(|text| text.to_ascii_lowercase());
+        Ok(format.map(|format| if format == "jpg" { "jpeg".to_owned() } else { format }))
+    }
+
     /// Whole seconds: `5`, `5.0`, `"5"`, `"5s"`.
     pub(crate) fn seconds(&mut self, name: &str) -> Result<Option<u32>, Failure> {
         self.scalar(name, "a whole number of seconds", |text| {
@@ -110,9 +123,20 @@ impl<'a> Fields<'a> {
         Ok(items)
     }
 
+    /// Whether the field is there, with any value.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+
     /// Whether the field is an object, and not for instance a text.
     pub(crate) fn is_object(&self, name: &str) -> bool {
         self.find(name).is_some_and(|raw| raw.get().starts_with('{'))
+    }
+
+    /// Whether the field is a list that begins with an object, and not for instance with a text.
+    pub(crate) fn is_list_of_objects(&self, name: &str) -> bool {
+        let inside = |raw: &'a RawValue| raw.get().strip_prefix('[').map(str::trim_start);
+        self.find(name).and_then(inside).is_some_and(|inside| inside.starts_with('{'))
     }
 
     /// The fields of an object. Failures of these are named with [`within`].
@@ -336,6 +360,16 @@ mod tests {
     }
 
     #[test]
+    fn a_count_begins_at_1_and_a_format_has_one_name() {
+        assert_eq!(fields(r#"{"f":"2"}"#).count("f").unwrap(), Some(2));
+        for json in [r#"{"f":0}"#, r#"{"f":1.5}"#, r#"{"f":4294967296}"#] {
+            assert_eq!(fields(json).count("f").unwrap_err().field.as_deref(), Some("f"), "{json}");
+        }
+        assert_eq!(fields(r#"{"f":" JPG "}"#).format("f").unwrap().as_deref(), Some("jpeg"));
+        assert_eq!(fields(r#"{"f":"webp"}"#).format("f").unwrap().as_deref(), Some("webp"));
+    }
+
+    #[test]
     fn a_wrong_value_is_named_with_what_is_allowed() {
         let failure = fields(r#"{"f":{"a":1}}"#).whole("f").unwrap_err();
         assert_eq!(failure.public, "f: an object found, allowed is a whole number");
@@ -360,6 +394,8 @@ mod tests {
         assert_eq!(list.iter().map(|(field, _)| field.as_str()).collect::<Vec<_>>(), ["f[0]", "f[2]"]);
         assert_eq!(list[0].1.text("url").unwrap().as_deref(), Some("a"));
         assert_eq!(list[1].1.text("url").unwrap(), None);
+        assert!(fields(r#"{"f":[ {"a":1}]}"#).is_list_of_objects("f"));
+        assert!(!fields(r#"{"f":["{"]}"#).is_list_of_objects("f") && !fields("{}").is_list_of_objects("f"));
         for (json, text) in [
             (r#"{"f":{"url":"a"}}"#, "f: an object found, allowed is a list of objects"),
             (r#"{"f":["a"]}"#, "f[0]: \"a\" found, allowed is an object"),

@@ -41,3 +41,15 @@ pub(crate) fn videos(fields: &mut Fields<'_>, name: &str) -> Result<Vec<DraftInp
         })
         .collect()
 }
+
+/// The sounds of the field `name`.
+pub(crate) fn sounds(fields: &mut Fields<'_>, name: &str) -> Result<Vec<DraftInput>, Failure> {
+    fields
+        .texts(name)?
+        .into_iter()
+        .map(|Item { field, text }| {
+            let media = decode_media(&field, &text)?;
+            Ok(DraftInput { role: Some(Role::Audio), field, media })
+        })
+        .collect()
+}

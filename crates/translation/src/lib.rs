@@ -2,12 +2,15 @@
 //! speak to upstreams; both meet in the domain's plain types, so there are N + M codecs and never N x M.
 //!
 //! Each API is one folder below `apis/`, whichever faces it has. To add one, see `docs/guide/adding-an-api.md`.
-//! What the folders share: `outgoing` makes calls that hold media; `fields` and `inputs` read clients' JSON, `multipart` their forms, `lenient` upstreams' JSON,
+//! What the folders share: `outgoing` makes calls that hold media, `wishes` refuses what a call would leave out; `fields`
+//! and `inputs` read clients' JSON, `multipart` their forms, `upload` their files, `callback` where they listen,
+//! `lenient` upstreams' JSON,
 //! `refusal` an upstream's "no"; `answer` makes replies to clients, `progress` the percentage and `rfc3339` the moments in them; `key` finds a
 //! client's key.
 
 mod answer;
 pub mod apis;
+mod callback;
 mod dialect;
 mod fields;
 pub mod fixture;
@@ -23,7 +26,9 @@ mod refusal;
 mod rfc3339;
 mod scope;
 mod text;
+mod upload;
 mod web;
+mod wishes;
 
 pub use apis::{DIALECTS, PROVIDERS, dialect, provider};
 pub use dialect::{

@@ -36,6 +36,8 @@ pub(crate) struct Form {
 pub(crate) struct File {
     /// The field's name; `a[]` is `a`.
     pub(crate) field: String,
+    /// The client's own name for it; empty if it gave none.
+    pub(crate) name: String,
     /// Its bytes.
     pub(crate) bytes: Bytes,
 }
@@ -61,10 +63,10 @@ impl Form {
         Ok(form)
     }
 
-    fn take(&mut self, Part { name, is_file, bytes }: Part) -> Result<(), Failure> {
-        if is_file {
+    fn take(&mut self, Part { name, file_name, bytes }: Part) -> Result<(), Failure> {
+        if let Some(file_name) = file_name {
             let field = name.strip_suffix("[]").unwrap_or(&name).to_owned();
-            self.files.push(File { field, bytes });
+            self.files.push(File { field, name: file_name, bytes });
             return Ok(());
         }
         let Ok(text) = std::str::from_utf8(&bytes) else {
@@ -111,7 +113,8 @@ fn list(value: Value) -> Vec<Value> {
 
 struct Part {
     name: String,
-    is_file: bool,
+    /// Of a file.
+    file_name: Option<String>,
     bytes: Bytes,
 }
 
@@ -170,7 +173,7 @@ fn part(head: &[u8], bytes: Bytes) -> Result<Option<Part>, &'static str> {
     if bytes.is_empty() && file_name.as_deref() == Some("") {
         return Ok(None);
     }
-    Ok(Some(Part { name, is_file: file_name.is_some(), bytes }))
+    Ok(Some(Part { name, file_name, bytes }))
 }
 
 fn content_type(headers: &HeaderMap) -> &str {

@@ -34,6 +34,12 @@ pub trait Provider: Send + Sync {
     /// What a reply to a submission proves. Anything that does not prove acceptance or refusal is `Unknown`.
     fn decode_submit(&self, reply: &Reply) -> SubmitOutcome;
 
+    /// The same, for APIs whose replies to some submissions do not say by themselves what they answer.
+    fn decode_submit_of(&self, request: &GenerationRequest, reply: &Reply) -> SubmitOutcome {
+        let _the_reply_says_it_all = request;
+        self.decode_submit(reply)
+    }
+
     /// The call that asks how an accepted task stands. Must be safe to repeat.
     fn encode_poll(&self, target: &PollTarget<'_>) -> Call;
 

@@ -1,28 +1,31 @@
 //! The contract as clients speak it to us.
 
-use domain::{
-    Call, Draft, Failure, FailureKind, Output, OutputSpec, Reply, Scope, Task, TaskId, TaskState, Vendor,
-};
+use domain::{Call, Failure, FailureKind, Output, Reply, Scope, Task, TaskId, TaskState};
 use http::{Method, StatusCode};
 
 use super::V2;
-use super::wire::{Created, Data, ErrorDetail, ErrorReply, ImageTaskReply, NAME, TaskReply, status};
-use crate::fields::Fields;
+use super::draft::decode_draft;
+use super::wire::{
+    Created, Data, ErrorDetail, ErrorReply, ImageTaskReply, NAME, StoredFile, TaskReply, status,
+};
 use crate::progress::percent;
-use crate::{Action, Dialect, Endpoint, Intent, Links, ModelListing, PathParams, answer, inputs, web};
+use crate::{
+    Action, Dialect, Endpoint, Intent, Links, ModelListing, PathParams, Upload, answer, upload, web,
+};
 
 /// The value of `platform`: the one who answers, not the one behind it, which may change with every attempt.
 const PLATFORM: &str = "filmgate";
 
-/// The fields that bring images; where two of them bring the same one, it counts once.
-const IMAGE_FIELDS: [&str; 4] = ["images", "image", "image_url", "img_url"];
-
 /// Where clients of the family ask for pictures with `?async=true`; without it the path means a synchronous API.
 const ASYNC_IMAGES: &str = "/v1/images/generations";
+/// The same for pictures made of others, as a form.
+const ASYNC_EDITS: &str = "/v1/images/edits";
 /// Where they read such tasks, and others' too: `data` is an object in every state.
 const IMAGE_TASK: &str = "/v1/images/tasks/{task_id}";
+/// What a callback notes of a task that was made where [`IMAGE_TASK`] is read.
+const AS_IMAGE_TASK: &str = "image_task";
 
-static ENDPOINTS: [Endpoint; 5] = [
+static ENDPOINTS: [Endpoint; 7] = [
     Endpoint { method: Method::POST, path: "/v2/{scope}/generations", action: Action::Create, public: false },
     Endpoint {
         method: Method::GET,
@@ -31,7 +34,9 @@ static ENDPOINTS: [Endpoint; 5] = [
         public: false,
     },
     Endpoint { method: Method::POST, path: ASYNC_IMAGES, action: Action::Create, public: false },
+    Endpoint { method: Method::POST, path: ASYNC_EDITS, action: Action::Create, public: false },
     Endpoint { method: Method::GET, path: IMAGE_TASK, action: Action::Get, public: false },
+    Endpoint { method: Method::POST, path: "/v1/files", action: Action::Upload, public: false },
     // Clients probe it without a key to see whether the host lives.
     Endpoint { method: Method::GET, path: "/v1/models", action: Action::Models, public: true },
 ];
@@ -48,12 +53,17 @@ impl Dialect for V2 {
     fn decode(&self, endpoint: &Endpoint, params: &PathParams, call: &Call) -> Result<Intent, Failure> {
         match endpoint.action {
             Action::Create => {
-                Ok(Intent::Create(Box::new(decode_draft(scope(endpoint, params)?, &call.body)?)))
+                let mut draft = decode_draft(scope(endpoint, params)?, call)?;
+                if let Some(callback) = draft.callback.as_mut().filter(|_| is_async_image(endpoint)) {
+                    callback.events.push(AS_IMAGE_TASK.to_owned());
+                }
+                Ok(Intent::Create(Box::new(draft)))
             }
             Action::Get => {
                 let id = TaskId::new(params.get("task_id"));
                 Ok(Intent::Get { id, scope: Some(scope(endpoint, params)?) })
             }
+            Action::Upload => Ok(Intent::Upload(Box::new(upload::of_form(call, "file", &["filename"])?))),
             Action::Models => Ok(Intent::Models),
             _ => Err(endpoint.undeclared()),
         }
@@ -71,13 +81,37 @@ impl Dialect for V2 {
         answer::json(StatusCode::OK, &reply)
     }
 
+    /// The hosts of the contract do not say what they send; a client that can read a poll can read the same.
+    fn encode_callback(&self, task: &Task, links: &Links) -> Reply {
+        let reply = task_reply(task, links);
+        let callback = task.request.callback.iter();
+        if callback.flat_map(|callback| &callback.events).any(|event| event == AS_IMAGE_TASK) {
+            return answer::json(StatusCode::OK, &ImageTaskReply::of(reply));
+        }
+        answer::json(StatusCode::OK, &reply)
+    }
+
+    fn encode_upload(&self, _endpoint: &Endpoint, upload: &Upload, _links: &Links) -> Reply {
+        let Upload { id, url, name, bytes, created_at, .. } = upload;
+        let file = StoredFile {
+            id,
+            object: "file",
+            bytes: *bytes,
+            created_at: created_at.as_secs(),
+            filename: name,
+            url,
+        };
+        answer::json(StatusCode::OK, &file)
+    }
+
     fn encode_models(&self, models: &[ModelListing]) -> Reply {
         answer::models(models)
     }
 
     fn disclaims(&self, endpoint: &Endpoint, query: &str) -> bool {
-        endpoint.path == ASYNC_IMAGES && !web::query_value(query, "async").eq_ignore_ascii_case("true")
+        is_async_image(endpoint) && !web::query_value(query, "async").eq_ignore_ascii_case("true")
     }
+
     fn encode_failure(&self, failure: &Failure) -> Reply {
         let (status, code, r#type) = error_row(failure.kind);
         let body = ErrorReply {
@@ -117,54 +151,17 @@ fn task_reply(task: &Task, links: &Links) -> TaskReply {
     }
 }
 
+fn is_async_image(endpoint: &Endpoint) -> bool {
+    matches!(endpoint.path, ASYNC_IMAGES | ASYNC_EDITS)
+}
+
 fn scope(endpoint: &Endpoint, params: &PathParams) -> Result<Scope, Failure> {
-    if matches!(endpoint.path, ASYNC_IMAGES | IMAGE_TASK) {
+    if endpoint.path == IMAGE_TASK || is_async_image(endpoint) {
         return Ok(Scope::Images);
     }
     Scope::parse(params.get("scope")).ok_or_else(|| {
         Failure::new(FailureKind::NotFound, "no such path: the scope is images, videos or audio")
     })
-}
-
-fn decode_draft(scope: Scope, body: &[u8]) -> Result<Draft, Failure> {
-    let mut fields = Fields::parse(body)?;
-    let mut inputs = inputs::images(&mut fields, &IMAGE_FIELDS, None)?;
-    inputs.extend(inputs::videos(&mut fields, "videos")?);
-    Ok(Draft {
-        scope: Some(scope),
-        model: fields.text("model")?,
-        prompt: fields.prose("prompt")?.unwrap_or_default(),
-        inputs,
-        output: decode_output(&mut fields)?,
-        vendor: Some(fields.rest()?)
-            .filter(|rest| !rest.is_empty())
-            .map(|fields| Vendor { api: NAME.to_owned(), fields }),
-        ..Draft::default()
-    })
-}
-
-fn decode_output(fields: &mut Fields<'_>) -> Result<OutputSpec, Failure> {
-    // Some models of the contract know `ratio` only: it stays among the vendor fields, too.
-    let ratio = fields.text_kept("ratio")?;
-    Ok(OutputSpec {
-        aspect_ratio: fields.text("aspect_ratio")?.or(ratio),
-        resolution: fields.text("resolution")?.map(|text| decode_resolution(&text)),
-        size: fields.text("size")?,
-        duration_s: fields.seconds("duration")?,
-        seed: fields.whole("seed")?.filter(|seed| *seed != 0),
-        enhance_prompt: fields.switch("enhance_prompt")?,
-        upsample: fields.switch("enable_upsample")?,
-        watermark: fields.switch("watermark")?,
-        ..OutputSpec::default()
-    })
-}
-
-/// Lower case; the contract's own example spells 720p as `780P`.
-fn decode_resolution(text: &str) -> String {
-    match text.to_ascii_lowercase() {
-        text if text == "780p" => "720p".to_owned(),
-        text => text,
-    }
 }
 
 /// The word of `status`, the reason of a failure, and the results.
@@ -208,6 +205,7 @@ fn error_row(kind: FailureKind) -> (StatusCode, &'static str, &'static str) {
         K::UpstreamBusy => (StatusCode::SERVICE_UNAVAILABLE, "upstream_busy", UPSTREAM),
         K::GenerationFailed => (StatusCode::BAD_GATEWAY, "generation_failed", UPSTREAM),
         K::OutcomeUnknown => (StatusCode::BAD_GATEWAY, "outcome_unknown", UPSTREAM),
+        K::StillRunning => (StatusCode::CONFLICT, "still_running", REQUEST),
         K::NoRoute => (StatusCode::SERVICE_UNAVAILABLE, "no_route", UPSTREAM),
         K::Expired => (StatusCode::GATEWAY_TIMEOUT, "expired", UPSTREAM),
     }

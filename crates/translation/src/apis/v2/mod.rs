@@ -4,6 +4,7 @@
 //! what we send, because clients compare words; lenient is what we take, because they send all sorts of things.
 
 mod dialect;
+mod draft;
 mod provider;
 mod wire;
 

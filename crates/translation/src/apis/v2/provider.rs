@@ -11,11 +11,17 @@ use super::wire::{Created, ErrorReply, Generation, NAME, TaskReply, status};
 use crate::apis::served_models;
 use crate::lenient::percent_of;
 use crate::refusal::{AUTH, FAILED, QUOTA, Refusal, UNSERVED, puzzling};
+use crate::wishes::Wish;
 use crate::{
     PollTarget, Progress, Provider, Results, ServedModel, SubmitContext, SubmitOutcome, Unsupported, web,
+    wishes,
 };
 
 static MODELS: LazyLock<Vec<ServedModel>> = LazyLock::new(|| served_models(include_str!("models.toml")));
+
+/// The wishes that the contract has fields for. Not passed on: `notify_hook`, since we tell the client ourselves.
+const OF_PICTURES: [Wish; 4] = [Wish::Several, Wish::NegativePrompt, Wish::Quality, Wish::Format];
+const OF_OTHERS: [Wish; 3] = [Wish::NegativePrompt, Wish::Sound, Wish::Silence];
 
 impl Provider for V2 {
     fn name(&self) -> &'static str {
@@ -39,7 +45,8 @@ impl Provider for V2 {
         request: &GenerationRequest,
         context: &SubmitContext<'_>,
     ) -> Result<Call, Unsupported> {
-        let output = &request.output;
+        let (output, is_picture) = (&request.output, request.scope == Scope::Images);
+        wishes::refuse_all_but(if is_picture { &OF_PICTURES } else { &OF_OTHERS }, request, "the contract")?;
         let body = Generation {
             prompt: &request.prompt,
             model: context.upstream_model,
@@ -53,6 +60,11 @@ impl Provider for V2 {
             watermark: output.watermark,
             enhance_prompt: output.enhance_prompt,
             enable_upsample: output.upsample,
+            negative_prompt: output.negative_prompt.as_deref(),
+            generate_audio: output.audio,
+            n: output.count.filter(|_| is_picture),
+            quality: output.quality.as_deref().filter(|_| is_picture),
+            output_format: output.format.as_deref().filter(|_| is_picture),
             vendor: request.vendor.as_ref().filter(|vendor| vendor.api == NAME).map(|vendor| &vendor.fields),
         };
         let path = format!("/v2/{}/generations", request.scope.as_str());

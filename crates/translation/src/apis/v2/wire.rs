@@ -35,6 +35,17 @@ pub(super) struct Generation<'a> {
     pub(super) enhance_prompt: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) enable_upsample: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) negative_prompt: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) generate_audio: Option<bool>,
+    /// How many pictures; so are the next two of pictures alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) n: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) quality: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) output_format: Option<&'a str>,
     /// Fields of the contract that have no meaning outside it; none has a name that stands above.
     #[serde(flatten)]
     pub(super) vendor: Option<&'a Map<String, Value>>,
@@ -129,6 +140,19 @@ pub(super) struct ErrorDetail {
     /// The request field at fault.
     #[serde(deserialize_with = "lenient::text", skip_serializing_if = "String::is_empty")]
     pub(super) param: String,
+}
+
+/// The reply to a file.
+#[derive(Debug, Serialize)]
+pub(super) struct StoredFile<'a> {
+    pub(super) id: &'a str,
+    pub(super) object: &'static str,
+    /// Its size.
+    pub(super) bytes: u64,
+    /// Unix seconds.
+    pub(super) created_at: i64,
+    pub(super) filename: &'a str,
+    pub(super) url: &'a str,
 }
 
 /// The reply to a poll of `/v1/images/tasks/{task_id}`.
