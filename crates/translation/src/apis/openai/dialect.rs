@@ -104,7 +104,7 @@ fn decode_draft(call: &Call) -> Result<Draft, Failure> {
     decode_fields(Fields::parse(json.as_bytes())?, files)
 }
 
-fn decode_file(File { field, bytes }: File) -> Result<DraftInput, Failure> {
+fn decode_file(File { field, bytes, .. }: File) -> Result<DraftInput, Failure> {
     if field != INPUT_REFERENCE && !IMAGE_FIELDS.contains(&field.as_str()) {
         let shown = bounded(&field, SHOWN_CHARS_MAX);
         let text = format!("{shown}: a file found, allowed is one in {INPUT_REFERENCE} only");
