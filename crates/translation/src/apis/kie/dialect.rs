@@ -1,39 +1,38 @@
 //! kie's API as clients speak it to us: every answer is HTTP 200, and the body's `code` says how it went.
 
-use domain::{Call, Failure, FailureKind, Output, Reply, Task, TaskId, TaskState, Timestamp};
+use domain::{Call, Failure, FailureKind, Reply, Task, TaskId};
 use http::{Method, StatusCode, header};
-use serde::Serialize;
-use serde_json::json;
 
 use super::Kie;
-use super::draft::{decode_job, decode_veo};
-use super::wire::{Envelope, JobRecord, NAME, Record, ResultUrls, Submitted, state};
-use crate::{Action, Dialect, Endpoint, Intent, Links, ModelListing, PathParams, answer, web};
+use super::draft::{decode_4k, decode_1080p, decode_job, decode_veo};
+use super::more_wire::{StoredFile, Uploaded};
+use super::standing::{enlarged, job_record, record, said, standing};
+use super::told;
+use super::wire::{Envelope, GET_4K, GET_1080P, NAME, Submitted, UPLOAD_STREAM};
+use crate::{
+    Action, Dialect, Endpoint, Intent, Links, ModelListing, PathParams, Upload, answer, rfc3339, upload, web,
+};
 
 const VEO_CREATE: &str = "/api/v1/veo/generate";
 const VEO_GET: &str = "/api/v1/veo/record-info";
 const JOB_CREATE: &str = "/api/v1/jobs/createTask";
 const JOB_GET: &str = "/api/v1/jobs/recordInfo";
+const UPLOAD_BASE64: &str = "/api/file-base64-upload";
+const UPLOAD_URL: &str = "/api/file-url-upload";
 
-static ENDPOINTS: [Endpoint; 5] = [
+static ENDPOINTS: [Endpoint; 10] = [
     Endpoint { method: Method::POST, path: VEO_CREATE, action: Action::Create, public: false },
     Endpoint { method: Method::GET, path: VEO_GET, action: Action::Get, public: false },
     Endpoint { method: Method::POST, path: JOB_CREATE, action: Action::Create, public: false },
     Endpoint { method: Method::GET, path: JOB_GET, action: Action::Get, public: false },
+    Endpoint { method: Method::GET, path: GET_1080P, action: Action::Derive, public: false },
+    Endpoint { method: Method::POST, path: GET_4K, action: Action::Derive, public: false },
+    Endpoint { method: Method::POST, path: UPLOAD_STREAM, action: Action::Upload, public: false },
+    Endpoint { method: Method::POST, path: UPLOAD_BASE64, action: Action::Upload, public: false },
+    Endpoint { method: Method::POST, path: UPLOAD_URL, action: Action::Upload, public: false },
     // kie's own list is a page of its documents; a gateway's list has another content.
     Endpoint { method: Method::GET, path: "/v1/models", action: Action::Models, public: true },
 ];
-
-/// How a task stands, in the words of both shapes.
-struct Standing<'a> {
-    /// Of a Veo task: 0 at work, 1 finished, 2 refused, 3 failed.
-    flag: i64,
-    /// Of a job.
-    state: &'static str,
-    /// The code and the reason of a failure.
-    failure: Option<(i64, &'a str)>,
-    outputs: &'a [Output],
-}
 
 impl Dialect for Kie {
     fn name(&self) -> &'static str {
@@ -54,6 +53,17 @@ impl Dialect for Kie {
                 id if id.is_empty() => Err(Failure::invalid("taskId", "taskId: required in the query")),
                 id => Ok(Intent::Get { id: TaskId::new(id), scope: None }),
             },
+            Action::Derive if endpoint.path == GET_4K => Ok(Intent::Derive(Box::new(decode_4k(&call.body)?))),
+            Action::Derive => Ok(Intent::Derive(Box::new(decode_1080p(&call.query)?))),
+            Action::Upload => {
+                let names = &["fileName"];
+                let file = match endpoint.path {
+                    UPLOAD_STREAM => upload::of_form(call, "file", names),
+                    UPLOAD_BASE64 => upload::of_json(call, "base64Data", names),
+                    _ => upload::of_json(call, "fileUrl", names),
+                };
+                Ok(Intent::Upload(Box::new(file?)))
+            }
             Action::Models => Ok(Intent::Models),
             _ => Err(endpoint.undeclared()),
         }
@@ -64,6 +74,9 @@ impl Dialect for Kie {
     }
 
     fn encode_task(&self, endpoint: &Endpoint, task: &Task, links: &Links) -> Reply {
+        if matches!(endpoint.path, GET_1080P | GET_4K) {
+            return enlarged(endpoint.path, task, links);
+        }
         let standing = standing(&task.state);
         // Clients print it when a task has failed.
         let text = standing.failure.map_or("success", |(_, reason)| reason);
@@ -71,6 +84,27 @@ impl Dialect for Kie {
             return said(text, job_record(task, &standing, links));
         }
         said(text, record(task, &standing, links))
+    }
+
+    fn encode_callback(&self, task: &Task, links: &Links) -> Reply {
+        told::encode_callback(task, links)
+    }
+
+    fn encode_upload(&self, _endpoint: &Endpoint, upload: &Upload, _links: &Links) -> Reply {
+        let Upload { id, url, name, media_type, bytes, created_at, expires_at } = upload;
+        let data = StoredFile {
+            file_id: id,
+            file_name: name,
+            file_path: name,
+            file_url: url,
+            download_url: url,
+            file_size: *bytes,
+            mime_type: media_type,
+            uploaded_at: rfc3339::text(*created_at),
+            expires_at: rfc3339::text(*expires_at),
+        };
+        let body = Uploaded { success: true, code: 200, msg: "File uploaded successfully", data };
+        answer::json(StatusCode::OK, &body)
     }
 
     fn encode_models(&self, models: &[ModelListing]) -> Reply {
@@ -92,91 +126,6 @@ impl Dialect for Kie {
     }
 }
 
-fn said<T: Serialize>(text: &str, data: T) -> Reply {
-    let body = Envelope { code: Some(200), msg: text.to_owned(), message: text.to_owned(), data: Some(data) };
-    answer::json(StatusCode::OK, &body)
-}
-
-fn record(task: &Task, standing: &Standing<'_>, links: &Links) -> Record {
-    let (error_code, error_message) = standing.failure.unzip();
-    let urls = urls(standing.outputs, links);
-    Record {
-        task_id: task.id.as_str().to_owned(),
-        param_json: json!({ "prompt": task.request.prompt, "model": task.request.model }).to_string(),
-        complete_time: task.state.ended_at().map(Timestamp::as_millis),
-        response: (!urls.is_empty()).then(|| results(task.id.as_str(), urls.clone())),
-        success_flag: Some(standing.flag),
-        error_code,
-        error_message: error_message.unwrap_or_default().to_owned(),
-        create_time: Some(task.created_at.as_millis()),
-        fallback_flag: false,
-        status: Some(standing.flag),
-        result_urls: urls,
-    }
-}
-
-fn job_record(task: &Task, standing: &Standing<'_>, links: &Links) -> JobRecord {
-    let (fail_code, fail_msg) = standing.failure.unzip();
-    let urls = urls(standing.outputs, links);
-    let created_at = task.created_at.as_millis();
-    let ended_at = task.state.ended_at().map(Timestamp::as_millis);
-    let asked = json!({ "model": task.request.model, "input": { "prompt": task.request.prompt } });
-    JobRecord {
-        task_id: task.id.as_str().to_owned(),
-        model: task.request.model.clone(),
-        state: standing.state.to_owned(),
-        param: asked.to_string(),
-        result_json: match urls.is_empty() {
-            true => String::new(),
-            false => serde_json::to_string(&results("", urls)).expect("texts encode"),
-        },
-        fail_code: fail_code.map(|code| code.to_string()).unwrap_or_default(),
-        fail_msg: fail_msg.unwrap_or_default().to_owned(),
-        cost_time: ended_at.map(|at| (at - created_at).max(0) / 1000),
-        complete_time: ended_at,
-        create_time: Some(created_at),
-        update_time: ended_at.or(task.started_at().map(Timestamp::as_millis)).or(Some(created_at)),
-    }
-}
-
-fn urls(outputs: &[Output], links: &Links) -> Vec<String> {
-    outputs.iter().map(|output| output.url(&links.base_url)).collect()
-}
-
-fn results(task_id: &str, result_urls: Vec<String>) -> ResultUrls {
-    ResultUrls { task_id: task_id.to_owned(), result_urls, ..ResultUrls::default() }
-}
-
-fn standing(state: &TaskState) -> Standing<'_> {
-    let at_work = |state| Standing { flag: 0, state, failure: None, outputs: &[] };
-    let failed = |kind, reason| {
-        let flag = if kind == FailureKind::ContentPolicy { 2 } else { 3 };
-        Standing { flag, state: state::FAIL, failure: Some((error_code(kind), reason)), outputs: &[] }
-    };
-    match state {
-        TaskState::Queued => at_work(state::WAITING),
-        TaskState::Submitting { .. } | TaskState::Unknown { .. } => at_work(state::QUEUING),
-        TaskState::Running { .. } | TaskState::Collecting { .. } => at_work(state::GENERATING),
-        TaskState::Succeeded { outputs, .. } => {
-            Standing { flag: 1, state: state::SUCCESS, failure: None, outputs }
-        }
-        TaskState::Failed { failure, .. } => failed(failure.kind, &failure.public),
-        TaskState::Cancelled { .. } => failed(FailureKind::GenerationFailed, "the task was cancelled"),
-        TaskState::Expired { .. } => {
-            failed(FailureKind::Expired, "the task was not finished before its deadline")
-        }
-    }
-}
-
-/// The code of a task's failure: kie has three.
-fn error_code(kind: FailureKind) -> i64 {
-    match kind {
-        FailureKind::ContentPolicy => 400,
-        FailureKind::GenerationFailed | FailureKind::UpstreamRejected => 501,
-        _ => 500,
-    }
-}
-
 /// The body's `code` of an error, out of kie's list. Faults of upstreams are never 401 or 402: the client's key is fine.
 fn code_of(kind: FailureKind) -> StatusCode {
     use FailureKind as K;
@@ -187,8 +136,9 @@ fn code_of(kind: FailureKind) -> StatusCode {
     match kind {
         K::ContentPolicy => StatusCode::BAD_REQUEST,
         K::Unauthorized => StatusCode::UNAUTHORIZED,
-        K::NotFound | K::MethodNotAllowed => StatusCode::NOT_FOUND,
-        K::InvalidRequest | K::ModelNotFound | K::BodyTooLarge | K::RequestTimeout => {
+        K::MethodNotAllowed => StatusCode::NOT_FOUND,
+        // A task that is not there is a wrong value of `taskId`.
+        K::NotFound | K::InvalidRequest | K::ModelNotFound | K::BodyTooLarge | K::RequestTimeout => {
             StatusCode::UNPROCESSABLE_ENTITY
         }
         K::RateLimited | K::TooManyTasks => StatusCode::TOO_MANY_REQUESTS,

@@ -1,11 +1,12 @@
 //! What a client asks for: of kie's Veo by kie's rules, of a job's model by the names of the fields.
 
-use domain::{Draft, DraftInput, Failure, OutputSpec, Role, Scope, Vendor};
+use domain::{Derivation, Draft, DraftBasis, DraftInput, Failure, OutputSpec, Role, Scope, TaskId, Vendor};
 use serde_json::{Map, Value};
 
+use super::told::AS_JOB;
 use super::wire::{CALLBACK, GenerationType, INPUT, NAME, veo};
 use crate::fields::{Fields, within};
-use crate::{inputs, web};
+use crate::{callback, inputs, web};
 
 /// The fields by which the models of jobs take images.
 const JOB_IMAGES: [&str; 6] = ["image_urls", "image_input", "input_urls", "image_url", "imageUrls", "images"];
@@ -16,7 +17,7 @@ const ALIASES: [(&str, &str); 2] =
 /// The draft in the body of `POST /api/v1/veo/generate`.
 pub(super) fn decode_veo(body: &[u8]) -> Result<Draft, Failure> {
     let mut fields = Fields::parse(body)?;
-    let callback = decode_callback(&mut fields)?;
+    let callback = callback::decode(&mut fields, CALLBACK)?;
     let mut images = inputs::images(&mut fields, &["imageUrls", "image_urls"], None)?;
     let generation_type = fields.word("generationType", &GenerationType::NAMES)?;
     let generation_type = match generation_type.and_then(GenerationType::parse) {
@@ -46,7 +47,39 @@ pub(super) fn decode_veo(body: &[u8]) -> Result<Draft, Failure> {
             enhance_prompt: fields.switch("enableTranslation")?,
             ..OutputSpec::default()
         },
-        vendor: vendor(fields.rest()?, callback),
+        callback,
+        vendor: vendor(fields.rest()?),
+        ..Draft::default()
+    })
+}
+
+/// The draft in the query of `GET /api/v1/veo/get-1080p-video`.
+pub(super) fn decode_1080p(query: &str) -> Result<Draft, Failure> {
+    let index = match web::query_value(query, "index") {
+        text if text.is_empty() => 0,
+        text => text.parse().map_err(|_| Failure::invalid("index", "index: allowed is a whole number"))?,
+    };
+    enlargement(web::query_value(query, "taskId"), index, "1080p")
+}
+
+/// The draft in the body of `POST /api/v1/veo/get-4k-video`.
+pub(super) fn decode_4k(body: &[u8]) -> Result<Draft, Failure> {
+    let mut fields = Fields::parse(body)?;
+    let callback = callback::decode(&mut fields, CALLBACK)?;
+    // One that is too large for us names no result, either.
+    let index = usize::try_from(fields.whole("index")?.unwrap_or_default()).unwrap_or(usize::MAX);
+    let draft = enlargement(fields.text("taskId")?.unwrap_or_default(), index, "4k")?;
+    Ok(Draft { callback, ..draft })
+}
+
+fn enlargement(task: String, index: usize, resolution: &str) -> Result<Draft, Failure> {
+    if task.is_empty() {
+        return Err(Failure::invalid("taskId", "taskId: required"));
+    }
+    Ok(Draft {
+        scope: Some(Scope::Videos),
+        output: OutputSpec { resolution: Some(resolution.to_owned()), ..OutputSpec::default() },
+        basis: Some(DraftBasis { task: TaskId::new(task), index, derivation: Derivation::Upscale }),
         ..Draft::default()
     })
 }
@@ -54,7 +87,8 @@ pub(super) fn decode_veo(body: &[u8]) -> Result<Draft, Failure> {
 /// The draft in the body of `POST /api/v1/jobs/createTask`.
 pub(super) fn decode_job(body: &[u8]) -> Result<Draft, Failure> {
     let mut fields = Fields::parse(body)?;
-    let callback = decode_callback(&mut fields)?;
+    let mut callback = callback::decode(&mut fields, CALLBACK)?;
+    callback.iter_mut().for_each(|callback| callback.events.push(AS_JOB.to_owned()));
     let model = fields.text("model")?.ok_or_else(|| Failure::invalid("model", "model: required"))?;
     let model = ALIASES.iter().find(|(name, _)| *name == model).map_or(&*model, |(_, public)| public);
     let input = fields.object(INPUT)?;
@@ -64,26 +98,36 @@ pub(super) fn decode_job(body: &[u8]) -> Result<Draft, Failure> {
     if let Some(inner) = draft.vendor.take() {
         rest.insert(INPUT.to_owned(), inner.fields.into());
     }
-    draft.vendor = vendor(rest, callback);
+    draft.vendor = vendor(rest);
+    draft.callback = callback;
     Ok(draft)
 }
 
 fn decode_input(model: &str, mut fields: Fields<'_>) -> Result<Draft, Failure> {
-    let mut images = inputs::images(&mut fields, &JOB_IMAGES, None)?;
-    images.iter_mut().for_each(|image: &mut DraftInput| image.field = format!("{INPUT}.{}", image.field));
+    let mut inputs = inputs::images(&mut fields, &JOB_IMAGES, None)?;
+    inputs.extend(inputs::images(&mut fields, &["mask_url"], Some(Role::Mask))?);
+    inputs.extend(inputs::sounds(&mut fields, "audio_url")?);
+    inputs.extend(inputs::sounds(&mut fields, "audio_urls")?);
+    inputs.iter_mut().for_each(|input: &mut DraftInput| input.field = format!("{INPUT}.{}", input.field));
     let seed = fields.whole("seed")?;
     Ok(Draft {
         model: Some(model.to_owned()),
         prompt: fields.prose("prompt")?.unwrap_or_default(),
-        inputs: images,
+        inputs,
         output: OutputSpec {
             aspect_ratio: decode_ratio(&mut fields, &["aspect_ratio", "image_size"])?,
             resolution: fields.text("resolution")?.map(|text| text.to_ascii_lowercase()),
             duration_s: fields.seconds("duration")?,
             seed: fields.whole("seeds")?.or(seed),
+            count: fields.count("num_images")?,
+            negative_prompt: fields.text("negative_prompt")?,
+            audio: fields.switch("generate_audio")?,
+            quality: decode_quality(&mut fields)?,
+            format: fields.format("output_format")?,
+            voice: fields.text("voice")?,
             ..OutputSpec::default()
         },
-        vendor: vendor(fields.rest()?, None),
+        vendor: vendor(fields.rest()?),
         ..Draft::default()
     })
 }
@@ -113,17 +157,16 @@ fn decode_ratio(fields: &mut Fields<'_>, names: &[&str]) -> Result<Option<String
     Ok(found.filter(|ratio| !ratio.eq_ignore_ascii_case("auto")))
 }
 
-fn decode_callback(fields: &mut Fields<'_>) -> Result<Option<String>, Failure> {
-    match fields.text(CALLBACK)? {
-        Some(url) if !web::is_web_url(&url) => {
-            Err(Failure::invalid(CALLBACK, format!("{CALLBACK}: not a whole http(s) URL")))
-        }
-        url => Ok(url),
+/// How much work goes into an image; some models mean lines by it, which only kie knows.
+fn decode_quality(fields: &mut Fields<'_>) -> Result<Option<String>, Failure> {
+    let quality = fields.text_kept("quality")?.map(|quality| quality.to_ascii_lowercase());
+    match quality.as_deref() {
+        Some("low" | "medium" | "high" | "auto") => fields.text("quality").map(|_| quality),
+        _ => Ok(None),
     }
 }
 
-fn vendor(mut fields: Map<String, Value>, callback: Option<String>) -> Option<Vendor> {
-    fields.extend(callback.map(|url| (CALLBACK.to_owned(), url.into())));
+fn vendor(fields: Map<String, Value>) -> Option<Vendor> {
     (!fields.is_empty()).then(|| Vendor { api: NAME.to_owned(), fields })
 }
 

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use super::provider::{failed, unsupported};
 use super::wire::{CALLBACK, INPUT, Job, JobRecord, NAME, ResultUrls, state};
 use crate::refusal::{FAILED, INVALID, QUOTA, puzzling};
+use crate::wishes::{self, Wish};
 use crate::{Progress, Results, SubmitContext, Unsupported, web};
 
 /// What the documents say of a model.
@@ -18,6 +19,8 @@ pub(super) struct JobModel {
     images_max: usize,
     /// The tiers; none if the model has no choice.
     resolutions: &'static [&'static str],
+    /// Its names of the file formats.
+    formats: &'static [&'static str],
 }
 
 /// The models whose fields we know; each model has its own. Sources: docs.kie.ai/market/google/nano-banana,
@@ -29,6 +32,7 @@ const MODELS: [JobModel; 3] = [
         images_field: "image_urls",
         images_max: 10,
         resolutions: &[],
+        formats: &["png", "jpeg"],
     },
     JobModel {
         name: "nano-banana-2",
@@ -36,6 +40,7 @@ const MODELS: [JobModel; 3] = [
         images_field: "image_input",
         images_max: 14,
         resolutions: &["1K", "2K", "4K"],
+        formats: &["png", "jpg"],
     },
     JobModel {
         name: "nano-banana-pro",
@@ -43,6 +48,7 @@ const MODELS: [JobModel; 3] = [
         images_field: "image_input",
         images_max: 8,
         resolutions: &["1K", "2K", "4K"],
+        formats: &["png", "jpg"],
     },
 ];
 
@@ -64,6 +70,7 @@ pub(super) fn encode_submit(
         let reason = format!("kie's {} makes images, not {}", model.name, request.scope.as_str());
         return Err(unsupported("scope", reason));
     }
+    wishes::refuse_all_but(&[Wish::Format], request, &format!("kie's {}", model.name))?;
     let images = images(model, request, context)?;
     let (vendor, mut input) = vendor(request);
     input.insert("prompt".to_owned(), request.prompt.clone().into());
@@ -72,6 +79,9 @@ pub(super) fn encode_submit(
     }
     if let Some(resolution) = resolution(model, &request.output)? {
         input.insert("resolution".to_owned(), resolution.into());
+    }
+    if let Some(format) = format(model, &request.output)? {
+        input.insert("output_format".to_owned(), format.into());
     }
     let name = if images.is_empty() { model.name } else { model.with_images };
     if !images.is_empty() {
@@ -115,6 +125,9 @@ fn images(
     context: &SubmitContext<'_>,
 ) -> Result<Vec<String>, Unsupported> {
     let images = web::input_urls(request, Role::Reference, context.base_url);
+    if request.inputs.iter().any(|input| input.role == Role::Video) {
+        return Err(unsupported("videos", format!("kie's {} takes no videos", model.name)));
+    }
     if images.len() < request.inputs.len() {
         return Err(unsupported("images", format!("kie's {} takes reference images alone", model.name)));
     }
@@ -152,8 +165,16 @@ fn resolution(model: &JobModel, output: &OutputSpec) -> Result<Option<&'static s
         .ok_or_else(|| unsupported("resolution", format!("{wanted}: not with kie's {}", model.name)))
 }
 
-/// The request's fields that only this API knows: those outside `input`, but for how the client wants to be told, and
-/// those inside.
+/// kie's default is `png`.
+fn format(model: &JobModel, output: &OutputSpec) -> Result<Option<&'static str>, Unsupported> {
+    let Some(wanted) = output.format.as_deref() else { return Ok(None) };
+    let names = if wanted == "jpeg" { ["jpeg", "jpg"] } else { [wanted, wanted] };
+    let found = model.formats.iter().copied().find(|known| names.contains(known));
+    found.map(Some).ok_or_else(|| unsupported("format", format!("{wanted}: not with kie's {}", model.name)))
+}
+
+/// The request's fields that only this API knows: those outside `input`, but for how a client wanted to be told before
+/// we did that, and those inside.
 fn vendor(request: &GenerationRequest) -> (Map<String, Value>, Map<String, Value>) {
     let vendor = request.vendor.as_ref().filter(|vendor| vendor.api == NAME);
     let mut outer = vendor.map(|vendor| vendor.fields.clone()).unwrap_or_default();

@@ -5,11 +5,18 @@ use std::time::Duration;
 
 use domain::{Call, GenerationRequest, Pace, Reply};
 
-use super::wire::{Envelope, JobRecord, NAME, Record, Submitted};
-use super::{Kie, jobs, veo};
+use super::more_wire::FileUrls;
+use super::wire::{Envelope, JobRecord, NAME, Record, Submitted, UPLOAD_STREAM};
+use super::{Kie, enlarge, jobs, veo};
 use crate::apis::served_models;
+use crate::outgoing::FormBody;
 use crate::refusal::{AUTH, BUSY, CLOSED, FAILED, INVALID, QUOTA, Refusal, UNSERVED, puzzling};
-use crate::{PollTarget, Progress, Provider, ServedModel, SubmitContext, SubmitOutcome, Unsupported, web};
+use crate::{
+    PollTarget, Progress, Provider, ServedModel, SubmitContext, SubmitOutcome, Unsupported, UploadFile, web,
+};
+
+/// The folder of our files at kie, which its documents require.
+const UPLOAD_FOLDER: &str = "filmgate";
 
 static MODELS: LazyLock<Vec<ServedModel>> = LazyLock::new(|| served_models(include_str!("models.toml")));
 
@@ -37,6 +44,7 @@ impl Provider for Kie {
     ) -> Result<Call, Unsupported> {
         match jobs::model(context.upstream_model) {
             Some(model) => jobs::encode_submit(model, request, context),
+            None if request.basis.is_some() => enlarge::encode_submit(request),
             None => veo::encode_submit(request, context),
         }
     }
@@ -59,7 +67,16 @@ impl Provider for Kie {
         }
     }
 
+    /// A larger clip that is not ready is told by a reply that names no task.
+    fn decode_submit_of(&self, request: &GenerationRequest, reply: &Reply) -> SubmitOutcome {
+        let enlarged = enlarge::basis(request).and_then(|basis| enlarge::decode_submit(basis, reply));
+        enlarged.unwrap_or_else(|| self.decode_submit(reply))
+    }
+
     fn encode_poll(&self, target: &PollTarget<'_>) -> Call {
+        if let Some(call) = enlarge::call(target.request) {
+            return call;
+        }
         let path = match jobs::model(target.upstream_model) {
             Some(_) => "/api/v1/jobs/recordInfo",
             None => "/api/v1/veo/record-info",
@@ -69,6 +86,9 @@ impl Provider for Kie {
 
     fn decode_poll(&self, target: &PollTarget<'_>, reply: &Reply) -> Progress {
         let unclear = |what: &str| Progress::Unclear { reason: puzzling(what, reply) };
+        if enlarge::basis(target.request).is_some() {
+            return enlarge::progress(reply);
+        }
         // A job's record is told by its state, which a Veo task's has not.
         let job = Envelope::<JobRecord>::parse(&reply.body).and_then(|envelope| envelope.data);
         if let Some(job) = job.filter(|job| !job.state.is_empty() && !reply.status.is_server_error()) {
@@ -80,7 +100,7 @@ impl Provider for Kie {
         match envelope.code {
             Some(200) => {}
             None if reply.status.is_success() => {}
-            // The same code that refuses a prompt also says that an enlarged clip is not ready yet.
+            // The same code that refuses a prompt also says that something is not ready yet.
             Some(400) if envelope.said().contains("is processing") => {
                 return Progress::Running { percent: None };
             }
@@ -92,6 +112,23 @@ impl Provider for Kie {
             return unclear("no record of the task");
         };
         veo::progress(record, envelope.said(), reply)
+    }
+
+    /// The host of files is another one than that of tasks; where it is the same, so are the paths.
+    fn encode_upload(&self, file: &UploadFile<'_>) -> Option<Call> {
+        let mut form = FormBody::default();
+        form.text("uploadPath", UPLOAD_FOLDER);
+        form.file("file", file.asset, file.media_type);
+        Some(form.post(UPLOAD_STREAM))
+    }
+
+    fn decode_upload(&self, reply: &Reply) -> Result<String, String> {
+        let envelope = Envelope::<FileUrls>::parse(&reply.body);
+        let stored = reply.status.is_success()
+            && envelope.as_ref().is_some_and(|envelope| envelope.code.is_none_or(|code| code == 200));
+        let urls = envelope.and_then(|envelope| envelope.data).filter(|_| stored).unwrap_or_default();
+        let mut urls = [urls.download_url, urls.file_url].into_iter();
+        urls.find(|url| web::is_web_url(url)).ok_or_else(|| puzzling("no usable URL of the file", reply))
     }
 }
 

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::provider::{failed, unsupported};
 use super::wire::{CALLBACK, Generate, GenerationType, INPUT, NAME, Record, veo};
 use crate::refusal::{FAILED, INVALID, puzzling};
+use crate::wishes::{self, Wish};
 use crate::{Progress, Results, SubmitContext, Unsupported, web};
 
 /// Most reference images.
@@ -25,6 +26,8 @@ pub(super) fn encode_submit(
     if request.scope != Scope::Videos {
         return Err(unsupported("scope", format!("kie's Veo makes videos, not {}", request.scope.as_str())));
     }
+    // Its clips have sound, whether one asks for it or not.
+    wishes::refuse_all_but(&[Wish::Sound], request, "kie's Veo")?;
     let (generation_type, image_urls) = images(request, context)?;
     let body = Generate {
         prompt: &request.prompt,
@@ -123,7 +126,8 @@ fn resolution(request: &GenerationRequest) -> Result<Option<&str>, Unsupported> 
     }
 }
 
-/// The fields that only this API knows, but for how the client wants to be told, and what belongs to a job.
+/// The fields that only this API knows, but for how a client wanted to be told before we did that, and what belongs to
+/// a job.
 fn vendor(request: &GenerationRequest) -> Map<String, Value> {
     let vendor = request.vendor.as_ref().filter(|vendor| vendor.api == NAME);
     let mut fields = vendor.map(|vendor| vendor.fields.clone()).unwrap_or_default();

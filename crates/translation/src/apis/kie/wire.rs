@@ -13,6 +13,13 @@ pub(super) const CALLBACK: &str = "callBackUrl";
 /// The field of a job that holds what the model is to make.
 pub(super) const INPUT: &str = "input";
 
+/// Where a finished clip is asked for with 1080 lines.
+pub(super) const GET_1080P: &str = "/api/v1/veo/get-1080p-video";
+/// Where it is ordered with more than 2000, and asked for.
+pub(super) const GET_4K: &str = "/api/v1/veo/get-4k-video";
+/// The path of files as forms.
+pub(super) const UPLOAD_STREAM: &str = "/api/file-stream-upload";
+
 /// The names of the Veo models. The first takes no reference images.
 pub(super) mod veo {
     pub(in super::super) const QUALITY: &str = "veo3";
@@ -160,6 +167,9 @@ pub(super) struct ResultUrls {
     /// The uncropped clips, when the ratio is not 16:9. We have none to give.
     #[serde(deserialize_with = "lenient::texts", skip_serializing)]
     pub(super) origin_urls: Vec<String>,
+    /// Where it is known: clients of larger clips look for `4k`.
+    #[serde(skip_deserializing, skip_serializing_if = "String::is_empty")]
+    pub(super) resolution: String,
 }
 
 /// The words of a job's `state`.
