@@ -1,19 +1,22 @@
 //! apixo's API as clients speak it to us.
 
-use domain::{Call, Draft, Failure, FailureKind, Output, Reply, Task, TaskId, TaskState, Timestamp, Vendor};
+use domain::{
+    Call, Callback, Draft, Failure, FailureKind, Output, Preference, Reply, Task, TaskId, TaskState,
+    Timestamp, Vendor,
+};
 use http::{Method, StatusCode};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::Apixo;
 use super::draft::decode_wish;
-use super::wire::{Envelope, INPUT, NAME, Record, Results, Submitted, state};
+use super::wire::{Envelope, INPUT, NAME, Record, Results, Submitted, route, state};
 use crate::fields::{Fields, within};
-use crate::{Action, Dialect, Endpoint, Intent, Links, ModelListing, PathParams, answer, web};
+use crate::{Action, Dialect, Endpoint, Intent, Links, ModelListing, PathParams, answer, callback, web};
 
 /// The value of `request_type` of a client that will not ask.
 const CALLBACK: &str = "callback";
-/// The values of `provider`, all of which are ours to choose by: kept for an upstream that knows them.
-const PROVIDERS: [&str; 3] = ["auto", "value", "official"];
+/// The field that says where it listens.
+const CALLBACK_URL: &str = "callback_url";
 
 static ENDPOINTS: [Endpoint; 3] = [
     Endpoint {
@@ -88,12 +91,12 @@ impl Dialect for Apixo {
 
 fn decode_draft(model: &str, body: &[u8]) -> Result<Intent, Failure> {
     let mut fields = Fields::parse(body)?;
-    let told = decode_routing(&mut fields)?;
+    let preference = decode_preference(&mut fields)?;
+    let callback = decode_callback(&mut fields)?;
     let input = fields.object(INPUT)?;
     let input = input.ok_or_else(|| Failure::invalid(INPUT, format!("{INPUT}: required, an object")))?;
     let wish = decode_wish(model, input).map_err(|failure| within(INPUT, failure))?;
     let mut vendor = fields.rest()?;
-    vendor.extend(told);
     if !wish.rest.is_empty() {
         vendor.insert(INPUT.to_owned(), wish.rest.into());
     }
@@ -103,28 +106,32 @@ fn decode_draft(model: &str, body: &[u8]) -> Result<Intent, Failure> {
         prompt: wish.prompt,
         inputs: wish.inputs,
         output: wish.output,
+        callback,
+        preference,
         vendor: (!vendor.is_empty()).then(|| Vendor { api: NAME.to_owned(), fields: vendor }),
         ..Draft::default()
     })))
 }
 
-/// By which route, and how the client wants to be told: as it stays among the vendor fields, without the defaults.
-fn decode_routing(fields: &mut Fields<'_>) -> Result<Map<String, Value>, Failure> {
-    let refuse = |why: &str| Err(Failure::invalid("callback_url", format!("callback_url: {why}")));
-    let mut kept = Map::new();
-    if let Some(provider) = fields.word("provider", &PROVIDERS)? {
-        kept.insert("provider".to_owned(), provider.into());
+/// By which route: ours to choose, and a wish that an upstream of the same API knows, too.
+fn decode_preference(fields: &mut Fields<'_>) -> Result<Option<Preference>, Failure> {
+    let wanted = fields.word("provider", &[route::AUTO, route::CHEAPEST, route::OFFICIAL])?;
+    Ok(match wanted {
+        Some(route::CHEAPEST) => Some(Preference::Cheapest),
+        Some(route::OFFICIAL) => Some(Preference::Official),
+        _ => None,
+    })
+}
+
+/// Whom to tell: nobody, unless the client says that it will not ask.
+fn decode_callback(fields: &mut Fields<'_>) -> Result<Option<Callback>, Failure> {
+    let url = fields.text(CALLBACK_URL)?;
+    if fields.word("request_type", &["async", CALLBACK])? != Some(CALLBACK) {
+        return Ok(None);
     }
-    let url = fields.text("callback_url")?;
-    if fields.word("request_type", &["async", CALLBACK])? == Some(CALLBACK) {
-        match url {
-            Some(url) if web::is_web_url(&url) => kept.insert("callback_url".to_owned(), url.into()),
-            Some(_) => return refuse("not a whole http(s) URL"),
-            None => return refuse("required where request_type is callback"),
-        };
-        kept.insert("request_type".to_owned(), CALLBACK.into());
-    }
-    Ok(kept)
+    let text = "callback_url: required where request_type is callback";
+    let url = url.ok_or_else(|| Failure::invalid(CALLBACK_URL, text))?;
+    callback::of_url(CALLBACK_URL, url).map(Some)
 }
 
 fn success<T: serde::Serialize>(data: T) -> Reply {

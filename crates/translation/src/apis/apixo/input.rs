@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use super::wire::{
     FRAMES_MAX, GenerationType, ImageInput, REFERENCES_MAX, REFERENCES_RATIO, VeoInput, image_mode, mode,
 };
+use crate::wishes::{self, Wish};
 use crate::{Unsupported, web};
 
 /// `input` for Veo. Dropped, because apixo decides them by itself: duration, resolution, upsampling, and the switch for
@@ -21,6 +22,8 @@ pub(super) fn encode_veo<'a>(
         mode::FAST => mode::FAST,
         other => return Err(unsupported("model", format!("{other}: apixo's modes are quality and fast"))),
     };
+    // Its clips have sound, whether one asks for it or not.
+    wishes::refuse_all_but(&[Wish::Sound], request, "apixo's Veo")?;
     refuse_size(&request.output)?;
     let (generation_type, image_urls) = frames_or_references(request, base_url)?;
     let aspect_ratio = veo_ratio(&request.output, generation_type)?;
@@ -51,11 +54,15 @@ pub(super) fn encode_image<'a>(
     let Some(rules) = IMAGE_MODELS.iter().find(|rules| rules.model == model) else {
         return Err(unsupported("model", format!("{model}: not among apixo's picture models that we know")));
     };
+    wishes::refuse_all_but(&[], request, &format!("apixo's {model}"))?;
     refuse_size(output)?;
     if output.seed.is_some() {
         return Err(unsupported("seed", "apixo's picture models take none"));
     }
     let image_urls = web::input_urls(request, Role::Reference, base_url);
+    if request.inputs.iter().any(|input| input.role == Role::Video) {
+        return Err(unsupported("videos", "apixo's picture models take no videos"));
+    }
     if image_urls.len() < request.inputs.len() {
         return Err(unsupported("images", "apixo's picture models take reference images alone"));
     }

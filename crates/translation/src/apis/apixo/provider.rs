@@ -3,14 +3,14 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use domain::{Call, GenerationRequest, Pace, Reply, Scope};
+use domain::{Call, GenerationRequest, Pace, Preference, Reply, Scope};
 use http::StatusCode;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::Apixo;
 use super::input;
-use super::wire::{Envelope, INPUT, NAME, Record, Submission, Submitted, VEO, state};
+use super::wire::{Envelope, INPUT, NAME, Record, Submission, Submitted, VEO, route, state};
 use crate::apis::served_models;
 use crate::refusal::{AUTH, CLOSED, FAILED, INVALID, POLICY, QUOTA, Refusal, puzzling};
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
 
 static MODELS: LazyLock<Vec<ServedModel>> = LazyLock::new(|| served_models(include_str!("models.toml")));
 
-/// Fields of a client's own call that say how it wants to be told: we poll.
+/// Fields of a client's own call, as they were kept before, that say how it wants to be told: we poll.
 const NOT_PASSED_ON: [&str; 3] = ["request_type", "callback_url", INPUT];
 
 impl Provider for Apixo {
@@ -51,11 +51,11 @@ impl Provider for Apixo {
         match (request.scope, model) {
             (Scope::Videos, VEO) => {
                 let input = input::encode_veo(request, mode, context.base_url, vendor_input)?;
-                Ok(submission(path, input, vendor))
+                Ok(submission(path, request, input, vendor))
             }
             (Scope::Images, model) if model != VEO => {
                 let input = input::encode_image(request, model, context.base_url, vendor_input)?;
-                Ok(submission(path, input, vendor))
+                Ok(submission(path, request, input, vendor))
             }
             (scope, model) => Err(Unsupported {
                 field: "scope",
@@ -125,8 +125,17 @@ fn model_and_mode(upstream_model: &str) -> (&str, &str) {
     upstream_model.split_once('/').unwrap_or((upstream_model, ""))
 }
 
-fn submission(path: String, input: impl Serialize, vendor: Map<String, Value>) -> Call {
-    let body = Submission { request_type: "async", input, vendor };
+fn submission(
+    path: String,
+    request: &GenerationRequest,
+    input: impl Serialize,
+    vendor: Map<String, Value>,
+) -> Call {
+    let provider = request.preference.map(|preference| match preference {
+        Preference::Cheapest => route::CHEAPEST,
+        Preference::Official => route::OFFICIAL,
+    });
+    let body = Submission { request_type: "async", provider, input, vendor };
     Call::post_json(path, serde_json::to_vec(&body).expect("texts and numbers encode"))
 }
 

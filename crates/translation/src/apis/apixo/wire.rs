@@ -23,8 +23,11 @@ pub(super) const REFERENCES_RATIO: &str = "16:9";
 #[derive(Debug, Serialize)]
 pub(super) struct Submission<I> {
     pub(super) request_type: &'static str,
+    /// A word of [`route`]; apixo's default is the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) provider: Option<&'static str>,
     pub(super) input: I,
-    /// Fields outside `input` that have no meaning outside this API: `provider`.
+    /// Fields outside `input` that have no meaning outside this API; none has a name that stands above.
     #[serde(flatten)]
     pub(super) vendor: Map<String, Value>,
 }
@@ -62,6 +65,13 @@ pub(super) struct ImageInput<'a> {
     /// Fields that have no meaning outside this API; none has a name that stands above.
     #[serde(flatten)]
     pub(super) vendor: Map<String, Value>,
+}
+
+/// The values of `provider`.
+pub(super) mod route {
+    pub(in super::super) const AUTO: &str = "auto";
+    pub(in super::super) const CHEAPEST: &str = "value";
+    pub(in super::super) const OFFICIAL: &str = "official";
 }
 
 /// The two values of `mode` for Veo.
