@@ -1,16 +1,14 @@
 //! EvoLink's API as clients speak it to us.
 
-use domain::{
-    Call, Draft, Failure, FailureKind, MediaKind, Output, OutputSpec, Reply, Role, Scope, Task, TaskId,
-    TaskState, Vendor,
-};
+use domain::{Call, Failure, FailureKind, MediaKind, Output, Reply, Scope, Task, TaskId, TaskState};
 use http::{Method, StatusCode};
 
 use super::EvoLink;
+use super::draft::{decode_draft, is_typical};
+use super::files::{self, UPLOAD_BASE64, UPLOAD_STREAM, UPLOAD_URL};
 use super::wire::{ErrorReply, HttpError, NAME, ResultItem, TaskError, TaskInfo, TaskObject, status};
-use crate::fields::Fields;
 use crate::progress::percent;
-use crate::{Action, Dialect, Endpoint, Intent, Links, ModelListing, PathParams, answer, inputs};
+use crate::{Action, Dialect, Endpoint, Intent, Links, ModelListing, PathParams, Upload, answer};
 
 const VIDEOS: &str = "/v1/videos/generations";
 const IMAGES: &str = "/v1/images/generations";
@@ -18,15 +16,15 @@ const AUDIOS: &str = "/v1/audios/generations";
 /// Not EvoLink's: clients of several APIs try this first for what they made below [`VIDEOS`].
 const VIDEO: &str = "/v1/videos/generations/{task_id}";
 
-/// The fields that bring images; all but the first are others' names that clients send here, too.
-const IMAGE_FIELDS: [&str; 4] = ["image_urls", "images", "image", "image_url"];
-
-static ENDPOINTS: [Endpoint; 6] = [
+static ENDPOINTS: [Endpoint; 9] = [
     Endpoint { method: Method::POST, path: VIDEOS, action: Action::Create, public: false },
     Endpoint { method: Method::POST, path: IMAGES, action: Action::Create, public: false },
     Endpoint { method: Method::POST, path: AUDIOS, action: Action::Create, public: false },
     Endpoint { method: Method::GET, path: "/v1/tasks/{task_id}", action: Action::Get, public: false },
     Endpoint { method: Method::GET, path: VIDEO, action: Action::Get, public: false },
+    Endpoint { method: Method::POST, path: UPLOAD_BASE64, action: Action::Upload, public: false },
+    Endpoint { method: Method::POST, path: UPLOAD_STREAM, action: Action::Upload, public: false },
+    Endpoint { method: Method::POST, path: UPLOAD_URL, action: Action::Upload, public: false },
     Endpoint { method: Method::GET, path: "/v1/models", action: Action::Models, public: true },
 ];
 
@@ -46,6 +44,7 @@ impl Dialect for EvoLink {
                 id: TaskId::new(params.get("task_id")),
                 scope: (endpoint.path == VIDEO).then_some(Scope::Videos),
             }),
+            Action::Upload => Ok(Intent::Upload(Box::new(files::decode(endpoint.path, call)?))),
             Action::Models => Ok(Intent::Models),
             _ => Err(endpoint.undeclared()),
         }
@@ -57,6 +56,10 @@ impl Dialect for EvoLink {
 
     fn encode_task(&self, _endpoint: &Endpoint, task: &Task, links: &Links) -> Reply {
         encode(task, links)
+    }
+
+    fn encode_upload(&self, _endpoint: &Endpoint, upload: &Upload, _links: &Links) -> Reply {
+        files::encode(upload)
     }
 
     fn encode_models(&self, models: &[ModelListing]) -> Reply {
@@ -73,6 +76,10 @@ impl Dialect for EvoLink {
         };
         answer::failure(status, failure, &ErrorReply { error: Some(error) })
     }
+
+    fn recognises_body(&self, endpoint: &Endpoint, body: &[u8]) -> bool {
+        endpoint.action == Action::Create && is_typical(scope(endpoint), body)
+    }
 }
 
 fn scope(endpoint: &Endpoint) -> Scope {
@@ -81,63 +88,6 @@ fn scope(endpoint: &Endpoint) -> Scope {
         AUDIOS => Scope::Audio,
         _ => Scope::Videos,
     }
-}
-
-fn decode_draft(scope: Scope, body: &[u8]) -> Result<Draft, Failure> {
-    let mut fields = Fields::parse(body)?;
-    // Which mode there is beside frames; the field itself goes on to an EvoLink upstream.
-    let mode = fields.text_kept("generation_type")?;
-    let role = mode.filter(|mode| mode.eq_ignore_ascii_case("REFERENCE")).map(|_| Role::Reference);
-    let mut inputs = inputs::images(&mut fields, &IMAGE_FIELDS, role)?;
-    inputs.extend(inputs::videos(&mut fields, "video_urls")?);
-    Ok(Draft {
-        scope: Some(scope),
-        model: fields.text("model")?,
-        prompt: fields.prose("prompt")?.unwrap_or_default(),
-        inputs,
-        output: decode_output(scope, &mut fields)?,
-        vendor: Some(fields.rest()?)
-            .filter(|rest| !rest.is_empty())
-            .map(|fields| Vendor { api: NAME.to_owned(), fields }),
-        ..Draft::default()
-    })
-}
-
-fn decode_output(scope: Scope, fields: &mut Fields<'_>) -> Result<OutputSpec, Failure> {
-    let mut output = OutputSpec {
-        aspect_ratio: decided(fields.text("aspect_ratio")?),
-        resolution: decode_resolution(scope, fields)?,
-        duration_s: fields.seconds("duration")?,
-        seed: fields.whole("seed")?.filter(|seed| *seed != 0),
-        ..OutputSpec::default()
-    };
-    if scope == Scope::Images {
-        // One field for both: `16:9` and `1024x1024`.
-        match decided(fields.text("size")?) {
-            Some(ratio) if ratio.contains(':') => output.aspect_ratio = Some(ratio),
-            size => output.size = size,
-        }
-    }
-    Ok(output)
-}
-
-/// `quality`, or `resolution` as others call it, lower case. The quality of some images is no resolution, but a word
-/// such as `high`, which only EvoLink knows.
-fn decode_resolution(scope: Scope, fields: &mut Fields<'_>) -> Result<Option<String>, Failure> {
-    let is_resolution = |quality: &str| {
-        let number = quality.strip_suffix(['k', 'K', 'p', 'P']);
-        number.is_some_and(|number| number.starts_with(|c: char| c.is_ascii_digit()))
-    };
-    let quality = fields.text_kept("quality")?;
-    let is_ours = quality.as_deref().is_none_or(|quality| scope == Scope::Videos || is_resolution(quality));
-    let quality = if is_ours { fields.text("quality")? } else { None };
-    let resolution = fields.text("resolution")?;
-    Ok(quality.or(resolution).map(|text| text.to_ascii_lowercase()))
-}
-
-/// `auto` leaves it to the model, as saying nothing does.
-fn decided(text: Option<String>) -> Option<String> {
-    text.filter(|text| !text.eq_ignore_ascii_case("auto"))
 }
 
 fn encode(task: &Task, links: &Links) -> Reply {

@@ -7,12 +7,14 @@ use domain::{Call, GenerationRequest, Pace, Reply, Role, Scope};
 use http::StatusCode;
 use serde_json::{Map, Value};
 
-use super::EvoLink;
 use super::wire::{CALLBACK, ErrorReply, Generation, HttpError, NAME, TaskError, TaskObject, status};
+use super::{EvoLink, files};
 use crate::apis::served_models;
 use crate::refusal::{AUTH, FAILED, INVALID, POLICY, QUOTA, Refusal, UNSERVED, puzzling};
+use crate::wishes::{self, Wish};
 use crate::{
-    PollTarget, Progress, Provider, Results, ServedModel, SubmitContext, SubmitOutcome, Unsupported, web,
+    PollTarget, Progress, Provider, Results, ServedModel, SubmitContext, SubmitOutcome, Unsupported,
+    UploadFile, web,
 };
 
 static MODELS: LazyLock<Vec<ServedModel>> = LazyLock::new(|| served_models(include_str!("models.toml")));
@@ -53,18 +55,26 @@ impl Provider for EvoLink {
         if !is_image && output.size.is_some() {
             return Err(unsupported("size", "EvoLink's videos have an aspect_ratio and a quality, no size"));
         }
+        let whose = format!("EvoLink's {}", context.upstream_model);
+        wishes::refuse_all_but(known(scope, context.upstream_model), request, &whose)?;
         let (quality, resolution) = resolution(request, context.upstream_model);
+        let of = |role| web::input_urls(request, role, context.base_url);
         let body = Generation {
             model: context.upstream_model,
             prompt: &request.prompt,
             image_urls: images(request, context)?,
-            video_urls: web::input_urls(request, Role::Video, context.base_url),
+            video_urls: of(Role::Video),
+            audio_urls: of(Role::Audio),
+            mask_url: of(Role::Mask).into_iter().next(),
             aspect_ratio: ratio.filter(|_| scope == Scope::Videos),
             size: output.size.as_deref().or(ratio).filter(|_| is_image),
             quality,
             resolution,
             duration: output.duration_s,
             seed: output.seed.filter(|_| !context.upstream_model.starts_with(VEO)),
+            n: output.count.filter(|_| is_image),
+            generate_audio: output.audio.filter(|_| scope == Scope::Videos),
+            negative_tags: output.negative_prompt.as_deref().filter(|_| scope == Scope::Audio),
         };
         let path = match scope {
             Scope::Videos => "/v1/videos/generations",
@@ -115,6 +125,25 @@ impl Provider for EvoLink {
             _ => unclear("unknown status"),
         }
     }
+
+    fn encode_upload(&self, file: &UploadFile<'_>) -> Option<Call> {
+        Some(files::encode_call(file))
+    }
+
+    fn decode_upload(&self, reply: &Reply) -> Result<String, String> {
+        files::decode_reply(reply)
+    }
+}
+
+/// The wishes that a model has fields for.
+fn known(scope: Scope, upstream_model: &str) -> &'static [Wish] {
+    match scope {
+        Scope::Videos if upstream_model.starts_with(VEO) => &[Wish::Sound, Wish::Silence],
+        Scope::Videos => &[Wish::Sound, Wish::Silence, Wish::AudioInput],
+        Scope::Images if upstream_model.starts_with(GPT_IMAGE) => &[Wish::Several, Wish::Quality, Wish::Mask],
+        Scope::Images => &[Wish::Several, Wish::Mask],
+        Scope::Audio => &[Wish::NegativePrompt],
+    }
 }
 
 /// The images in EvoLink's order: the first frame, the last one, then references.
@@ -153,7 +182,9 @@ fn resolution(request: &GenerationRequest, upstream_model: &str) -> (Option<Stri
     };
     match request.scope {
         // Written 2K with images, 4k with videos.
-        Scope::Images if upstream_model.starts_with(GPT_IMAGE) => (None, wanted.map(upper)),
+        Scope::Images if upstream_model.starts_with(GPT_IMAGE) => {
+            (request.output.quality.clone(), wanted.map(upper))
+        }
         Scope::Images => (wanted.map(upper), None),
         Scope::Videos => (wanted, None),
         // Sound has none.

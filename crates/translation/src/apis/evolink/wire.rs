@@ -7,7 +7,7 @@ use crate::lenient;
 /// The registry name of the API, and of its vendor fields.
 pub(super) const NAME: &str = "evolink";
 
-/// The field for callbacks: kept with a client's task, never sent upstream, where it would name our client.
+/// The field for callbacks: never sent upstream, where it would name our client, whom we tell ourselves.
 pub(super) const CALLBACK: &str = "callback_url";
 
 /// The body of a submission, as we send it; vendor fields follow. Not sent, because EvoLink has no such fields and the
@@ -21,13 +21,18 @@ pub(super) struct Generation<'a> {
     pub(super) image_urls: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) video_urls: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) audio_urls: Vec<String>,
+    /// Images only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) mask_url: Option<String>,
     /// Videos only; images have a `size`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) aspect_ratio: Option<&'a str>,
     /// Images only: `16:9` or `1024x1024`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) size: Option<&'a str>,
-    /// The name that most models have for the resolution: `1080p`, `2K`.
+    /// The name that most models have for the resolution: `1080p`, `2K`. With gpt-image a word: `high`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) quality: Option<String>,
     /// The name that gpt-image has for it, since there `quality` is something else.
@@ -39,6 +44,15 @@ pub(super) struct Generation<'a> {
     /// Not sent to `veo3...`, which has no such field.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) seed: Option<u64>,
+    /// How many images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) n: Option<u32>,
+    /// Videos only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) generate_audio: Option<bool>,
+    /// Audio only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) negative_tags: Option<&'a str>,
 }
 
 /// The words of `status`; callbacks also know `cancelled`.
