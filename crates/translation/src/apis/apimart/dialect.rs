@@ -6,28 +6,31 @@ use domain::{
 use http::{HeaderMap, Method, StatusCode};
 
 use super::ApiMart;
-use super::draft::decode_draft;
+use super::draft::{decode_draft, decode_remix, is_typical, is_typical_remix};
 use super::wire::{
-    Answer, CODE_OK, ErrorDetail, ErrorReply, NAME, ResultItem, Results, Submitted, SubmittedDated, TaskData,
-    status,
+    Answer, CODE_OK, ErrorDetail, ErrorReply, NAME, ResultItem, Results, StoredFile, Submitted,
+    SubmittedDated, TaskData, UPLOAD, status,
 };
 use crate::progress::percent;
-use crate::{Action, Dialect, Endpoint, Intent, Links, ModelListing, PathParams, answer};
+use crate::{Action, Dialect, Endpoint, Intent, Links, ModelListing, PathParams, Upload, answer, upload};
 
 const VIDEOS: &str = "/v1/videos/generations";
 const IMAGES: &str = "/v1/images/generations";
 const AUDIOS: &str = "/v1/audios/generations";
+const REMIX: &str = "/v1/videos/{task_id}/remix";
 
 /// The header by which a client asks for the reply to a submission in the shape of a date.
 const VERSION_HEADER: &str = "x-apimart-response-version";
 /// The only dated shape there is; a client that asks for a later one gets it, too.
 const VERSION: &str = "2026-07-27";
 
-static ENDPOINTS: [Endpoint; 5] = [
+static ENDPOINTS: [Endpoint; 7] = [
     Endpoint { method: Method::POST, path: VIDEOS, action: Action::Create, public: false },
     Endpoint { method: Method::POST, path: IMAGES, action: Action::Create, public: false },
     Endpoint { method: Method::POST, path: AUDIOS, action: Action::Create, public: false },
+    Endpoint { method: Method::POST, path: REMIX, action: Action::Create, public: false },
     Endpoint { method: Method::GET, path: "/v1/tasks/{task_id}", action: Action::Get, public: false },
+    Endpoint { method: Method::POST, path: UPLOAD, action: Action::Upload, public: false },
     Endpoint { method: Method::GET, path: "/v1/models", action: Action::Models, public: true },
 ];
 
@@ -42,8 +45,13 @@ impl Dialect for ApiMart {
 
     fn decode(&self, endpoint: &Endpoint, params: &PathParams, call: &Call) -> Result<Intent, Failure> {
         match endpoint.action {
+            Action::Create if endpoint.path == REMIX => {
+                let task = TaskId::new(params.get("task_id"));
+                Ok(Intent::Create(Box::new(decode_remix(task, &call.body)?)))
+            }
             Action::Create => Ok(Intent::Create(Box::new(decode_draft(scope(endpoint), &call.body)?))),
             Action::Get => Ok(Intent::Get { id: TaskId::new(params.get("task_id")), scope: None }),
+            Action::Upload => Ok(Intent::Upload(Box::new(upload::of_form(call, "file", &[])?))),
             Action::Models => Ok(Intent::Models),
             _ => Err(endpoint.undeclared()),
         }
@@ -81,6 +89,18 @@ impl Dialect for ApiMart {
         answer::json(StatusCode::OK, &Answer { code: CODE_OK, data })
     }
 
+    fn encode_upload(&self, _endpoint: &Endpoint, upload: &Upload, _links: &Links) -> Reply {
+        let Upload { url, name, media_type, bytes, created_at, .. } = upload;
+        let file = StoredFile {
+            url,
+            filename: name,
+            content_type: media_type,
+            bytes: *bytes,
+            created_at: created_at.as_secs(),
+        };
+        answer::json(StatusCode::OK, &file)
+    }
+
     fn encode_models(&self, models: &[ModelListing]) -> Reply {
         answer::models(models)
     }
@@ -94,6 +114,13 @@ impl Dialect for ApiMart {
 
     fn recognises(&self, headers: &HeaderMap) -> bool {
         headers.contains_key(VERSION_HEADER)
+    }
+
+    fn recognises_body(&self, endpoint: &Endpoint, body: &[u8]) -> bool {
+        match endpoint.path {
+            REMIX => is_typical_remix(body),
+            _ => endpoint.action == Action::Create && is_typical(body),
+        }
     }
 }
 

@@ -1,11 +1,11 @@
 //! A submission as clients write it.
 
-use domain::{Draft, DraftInput, Failure, OutputSpec, Role, Scope, Vendor};
+use domain::{Derivation, Draft, DraftBasis, DraftInput, Failure, OutputSpec, Role, Scope, TaskId, Vendor};
 
-use super::wire::{NAME, REFERENCE};
+use super::wire::{CALLBACK, FRAME, NAME, REFERENCE};
 use crate::fields::Fields;
-use crate::inputs;
 use crate::media::decode_media;
+use crate::{callback, inputs};
 
 /// The fields that bring images; all but the first are others' names that clients send here, too.
 const IMAGE_FIELDS: [&str; 4] = ["image_urls", "images", "image", "image_url"];
@@ -19,11 +19,32 @@ pub(super) fn decode_draft(scope: Scope, body: &[u8]) -> Result<Draft, Failure> 
         prompt: fields.prose("prompt")?.unwrap_or_default(),
         inputs: decode_inputs(&mut fields)?,
         output: decode_output(scope, &mut fields)?,
+        // Not in the documents; some clients send it all the same.
+        callback: callback::decode(&mut fields, CALLBACK)?,
         vendor: Some(fields.rest()?)
             .filter(|rest| !rest.is_empty())
             .map(|fields| Vendor { api: NAME.to_owned(), fields }),
         ..Draft::default()
     })
+}
+
+/// The draft in the body of a remix of an earlier clip.
+pub(super) fn decode_remix(task: TaskId, body: &[u8]) -> Result<Draft, Failure> {
+    let basis = Some(DraftBasis { task, index: 0, derivation: Derivation::Remix });
+    Ok(Draft { basis, ..decode_draft(Scope::Videos, body)? })
+}
+
+/// Whether a body has a field that only APIMart's clients send on a path that several APIs claim.
+pub(super) fn is_typical(body: &[u8]) -> bool {
+    let Ok(mut fields) = Fields::parse(body) else { return false };
+    let mode = fields.text("generation_type").ok().flatten();
+    mode.is_some_and(|mode| [FRAME, REFERENCE].contains(&mode.as_str()))
+        || ["image_with_roles", "first_frame_image", "last_frame_image"].iter().any(|name| fields.has(name))
+}
+
+/// Whether the body of a remix is for APIMart: another API's has no model.
+pub(super) fn is_typical_remix(body: &[u8]) -> bool {
+    Fields::parse(body).is_ok_and(|fields| fields.has("model"))
 }
 
 fn decode_output(scope: Scope, fields: &mut Fields<'_>) -> Result<OutputSpec, Failure> {
@@ -41,6 +62,9 @@ fn decode_output(scope: Scope, fields: &mut Fields<'_>) -> Result<OutputSpec, Fa
         duration_s: if scope == Scope::Images { None } else { fields.seconds("duration")? },
         seed: fields.whole("seed")?.filter(|seed| *seed != 0),
         watermark: fields.switch("watermark")?,
+        count: if scope == Scope::Images { fields.count("n")? } else { None },
+        negative_prompt: fields.text("negative_prompt")?,
+        audio: fields.switch("generate_audio")?,
         ..OutputSpec::default()
     })
 }
@@ -61,6 +85,7 @@ fn decode_inputs(fields: &mut Fields<'_>) -> Result<Vec<DraftInput>, Failure> {
         inputs.extend(decode_image_with_role(&field, &mut image)?);
     }
     inputs.extend(inputs::videos(fields, "video_urls")?);
+    inputs.extend(inputs::sounds(fields, "audio_urls")?);
     Ok(inputs)
 }
 
@@ -79,4 +104,27 @@ fn decode_image_with_role(field: &str, image: &mut Fields<'_>) -> Result<Option<
     let Some(url) = image.text("url")? else { return Ok(None) };
     let media = decode_media(field, &url)?;
     Ok(Some(DraftInput { role, field: field.to_owned(), media }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_shows_that_it_is_meant_for_apimart() {
+        for body in [
+            r#"{"prompt":"a","generation_type":"frame"}"#,
+            r#"{"prompt":"a","image_with_roles":[]}"#,
+            r#"{"prompt":"a","first_frame_image":"https://example.com/a.png"}"#,
+        ] {
+            assert!(is_typical(body.as_bytes()), "{body}");
+        }
+        for body in
+            [r#"{"prompt":"a","n":2}"#, r#"{"generation_type":"REFERENCE"}"#, r#"{"generation_type":7}"#, ""]
+        {
+            assert!(!is_typical(body.as_bytes()), "{body}");
+        }
+        assert!(is_typical_remix(br#"{"prompt":"a","model":"sora-2"}"#));
+        assert!(!is_typical_remix(br#"{"prompt":"a"}"#) && !is_typical_remix(b"--b"));
+    }
 }

@@ -1,4 +1,5 @@
-//! APIMart, both ways: `POST /v1/{videos,images,audios}/generations`, `GET /v1/tasks/{task_id}`.
+//! APIMart, both ways: `POST /v1/{videos,images,audios}/generations`, `POST /v1/videos/{task_id}/remix`,
+//! `GET /v1/tasks/{task_id}`, `POST /v1/uploads/images`.
 //!
 //! Another API has the same paths, but not the envelopes: here everything is in `data` beside a `code` that counts
 //! before the HTTP status. A client that sends `X-APIMart-Response-Version` gets the reply to a submission in the
@@ -7,6 +8,7 @@
 mod dialect;
 mod draft;
 mod provider;
+mod submit;
 mod wire;
 
 /// The API; a dialect and a provider.

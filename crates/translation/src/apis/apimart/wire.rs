@@ -9,6 +9,12 @@ use crate::lenient;
 /// The registry name of the API, and of its vendor fields.
 pub(super) const NAME: &str = "apimart";
 
+/// The field by which some clients ask to be told: never sent upstream, where it would name our client, whom we tell
+/// ourselves.
+pub(super) const CALLBACK: &str = "callback_url";
+/// The path of files.
+pub(super) const UPLOAD: &str = "/v1/uploads/images";
+
 /// `code` of a reply that is no error.
 pub(super) const CODE_OK: i64 = 200;
 
@@ -32,6 +38,8 @@ pub(super) struct Generation<'a> {
     pub(super) image_with_roles: Vec<ImageWithRole>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) video_urls: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) audio_urls: Vec<String>,
     /// Videos only; images have a `size`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) aspect_ratio: Option<&'a str>,
@@ -50,6 +58,14 @@ pub(super) struct Generation<'a> {
     /// Not sent to Veo models, which have no such field.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) watermark: Option<bool>,
+    /// How many images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) n: Option<u32>,
+    /// Not sent to `veo3.1-fast` and its sisters, and neither is the next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) negative_prompt: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) generate_audio: Option<bool>,
 }
 
 /// `generation_type`: the images are the first and the last frame.
@@ -179,6 +195,25 @@ pub(super) struct ResultItem {
     /// A list; on older pages a text.
     #[serde(deserialize_with = "lenient::texts")]
     pub(super) url: Vec<String>,
+}
+
+/// The reply to a file, which has no envelope.
+#[derive(Debug, Serialize)]
+pub(super) struct StoredFile<'a> {
+    pub(super) url: &'a str,
+    pub(super) filename: &'a str,
+    pub(super) content_type: &'a str,
+    pub(super) bytes: u64,
+    /// Unix seconds.
+    pub(super) created_at: i64,
+}
+
+/// The same, as we read it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct FileUrl {
+    #[serde(deserialize_with = "lenient::text")]
+    pub(super) url: String,
 }
 
 /// The reply to a request that failed.
