@@ -4,6 +4,7 @@ pub mod apimart;
 pub mod apixo;
 pub mod evolink;
 pub mod fal;
+pub mod gemini;
 pub mod interactions;
 pub mod kie;
 pub mod luma;
@@ -11,6 +12,7 @@ pub mod openai;
 pub mod replicate;
 pub mod runway;
 pub mod v2;
+pub mod vertex;
 
 use serde::Deserialize;
 
@@ -23,10 +25,12 @@ pub static DIALECTS: &[&dyn Dialect] = &[
     &evolink::EvoLink,
     &apimart::ApiMart,
     &fal::Fal,
+    &gemini::Gemini,
     &interactions::Interactions,
     &kie::Kie,
     &openai::OpenAi,
     &replicate::Replicate,
+    &vertex::Vertex,
 ];
 
 /// The APIs that we speak to upstreams.
@@ -37,10 +41,12 @@ pub static PROVIDERS: &[&dyn Provider] = &[
     &apixo::Apixo,
     &evolink::EvoLink,
     &fal::Fal,
+    &gemini::Gemini,
     &interactions::Interactions,
     &luma::Luma,
     &openai::OpenAi,
     &replicate::Replicate,
+    &vertex::Vertex,
     &runway::Runway,
 ];
 

@@ -14,6 +14,7 @@ mod callback;
 mod dialect;
 mod fields;
 pub mod fixture;
+mod google;
 mod inputs;
 mod key;
 mod lenient;

@@ -45,7 +45,7 @@ fn data_uri(text: &str) -> Option<(&str, &str)> {
     Some(rest.split_once(',').unwrap_or((rest, "")))
 }
 
-fn decode_base64(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn decode_base64(text: &str) -> Option<Vec<u8>> {
     let symbols: Cow<'_, [u8]> = if text.bytes().any(|byte| byte.is_ascii_whitespace()) {
         text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect()
     } else {
