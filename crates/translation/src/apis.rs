@@ -7,10 +7,13 @@ pub mod fal;
 pub mod gemini;
 pub mod interactions;
 pub mod kie;
+pub mod kling;
 pub mod luma;
+pub mod minimax;
 pub mod openai;
 pub mod replicate;
 pub mod runway;
+pub mod seedance;
 pub mod v2;
 pub mod vertex;
 
@@ -43,9 +46,12 @@ pub static PROVIDERS: &[&dyn Provider] = &[
     &fal::Fal,
     &gemini::Gemini,
     &interactions::Interactions,
+    &kling::Kling,
     &luma::Luma,
+    &minimax::MiniMax,
     &openai::OpenAi,
     &replicate::Replicate,
+    &seedance::Seedance,
     &vertex::Vertex,
     &runway::Runway,
 ];
