@@ -51,9 +51,9 @@ pub static PROVIDERS: &[&dyn Provider] = &[
     &minimax::MiniMax,
     &openai::OpenAi,
     &replicate::Replicate,
+    &runway::Runway,
     &seedance::Seedance,
     &vertex::Vertex,
-    &runway::Runway,
 ];
 
 /// The dialect of that name.
