@@ -4,9 +4,12 @@ mod apimart;
 mod apixo;
 mod evolink;
 mod fal;
+mod interactions;
 mod kie;
+mod luma;
 mod openai;
 mod replicate;
+mod runway;
 mod v2;
 
 use http::{HeaderMap, Method, StatusCode, header};
@@ -22,8 +25,11 @@ pub(crate) static APIS: &[&dyn Api] = &[
     &evolink::EvoLink,
     &apimart::ApiMart,
     &fal::Fal,
+    &interactions::Interactions,
+    &luma::Luma,
     &openai::OpenAi,
     &replicate::Replicate,
+    &runway::Runway,
 ];
 
 /// An API as a provider serves it.

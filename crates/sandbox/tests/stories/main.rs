@@ -13,7 +13,11 @@ mod fal;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod interactions;
+#[cfg(test)]
 mod kie;
+#[cfg(test)]
+mod luma;
 #[cfg(test)]
 mod media;
 #[cfg(test)]
@@ -22,5 +26,7 @@ mod openai;
 mod replicate;
 #[cfg(test)]
 mod restart;
+#[cfg(test)]
+mod runway;
 #[cfg(test)]
 mod v2;
