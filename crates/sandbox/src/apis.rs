@@ -4,14 +4,20 @@ mod apimart;
 mod apixo;
 mod evolink;
 mod fal;
+mod gemini;
 mod interactions;
 mod kie;
 mod luma;
 mod openai;
+mod predict;
 mod replicate;
 mod runway;
 mod v2;
+mod vertex;
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, header};
 use serde_json::Value;
 
@@ -25,11 +31,13 @@ pub(crate) static APIS: &[&dyn Api] = &[
     &evolink::EvoLink,
     &apimart::ApiMart,
     &fal::Fal,
+    &gemini::Gemini,
     &interactions::Interactions,
     &luma::Luma,
     &openai::OpenAi,
     &replicate::Replicate,
     &runway::Runway,
+    &vertex::Vertex,
 ];
 
 /// An API as a provider serves it.
@@ -54,11 +62,83 @@ pub(crate) trait Api: Send + Sync {
     /// Reads a submit as strictly as the provider does.
     fn decode(&self, kind: Kind, place: &Place<'_>, body: &Value) -> Result<Order, Refusal>;
 
+    /// The same for a task that is made from an earlier one, which has succeeded.
+    fn decode_derived(&self, from: &Task, body: &Value) -> Result<Order, Refusal> {
+        let _nothing_is = (from, body);
+        Err(Refusal::UnknownTask)
+    }
+
+    /// How many results a submit wants; it has been read without complaint.
+    fn count(&self, body: &Value) -> u32 {
+        let _one_whatever_it_says = body;
+        1
+    }
+
+    /// The answer to a submit that waited for its task, which has ended as `progress` says. `made` are the results of a
+    /// success, `body` is what was ordered.
+    fn encode_result(&self, task: &Task, progress: Progress, made: &[Made], body: &Value) -> Product {
+        let _none_waits = (task, progress, made, body);
+        Product::Answer(self.encode_refusal(&Refusal::Broken))
+    }
+
+    /// Which tasks a list shall have.
+    fn decode_list(&self, query: &str) -> Result<Listing, Refusal> {
+        let _has_none = query;
+        Err(Refusal::UnknownTask)
+    }
+
+    /// The answer to a call for a list.
+    fn encode_list(&self, listed: &[Listed], has_more: bool, place: &Place<'_>) -> Answer {
+        let _has_none = (listed, has_more, place);
+        self.encode_refusal(&Refusal::UnknownTask)
+    }
+
+    /// The answer to a call that has deleted a task.
+    fn encode_deleted(&self, task: &Task) -> Answer {
+        let _cannot_be = task;
+        self.encode_refusal(&Refusal::UnknownTask)
+    }
+
     /// The answer to an accepted submit.
     fn encode_accepted(&self, id: &str, place: &Place<'_>) -> Answer;
 
     /// The answer to a poll.
     fn encode_progress(&self, task: &Task, progress: Progress, media_url: &str, place: &Place<'_>) -> Answer;
+
+    /// The task that the body of a poll asks about, for APIs that ask so.
+    fn decode_ask(&self, body: &Value) -> Result<String, Refusal> {
+        let _none_asks_so = body;
+        Err(Refusal::UnknownTask)
+    }
+
+    /// Whether what a poll at `place` asks for is there only some time after the task itself.
+    fn follows(&self, place: &Place<'_>) -> bool {
+        let _nothing_does = place;
+        false
+    }
+
+    /// The answer to a file, read as strictly as the provider does. Nobody here fetches inputs, so it is not kept; `url`
+    /// is where it would lie.
+    fn take_file(&self, place: &Place<'_>, body: &Value, url: &str) -> Result<Answer, Refusal> {
+        let _takes_none = (place, body, url);
+        Err(Refusal::UnknownTask)
+    }
+
+    /// Whether the answer to a poll of a task that has succeeded holds the results themselves.
+    fn delivers(&self) -> bool {
+        false
+    }
+
+    /// That answer.
+    fn encode_made(&self, task: &Task, made: &[Made], place: &Place<'_>) -> Answer {
+        let _none_delivers = (task, made, place);
+        self.encode_refusal(&Refusal::Broken)
+    }
+
+    /// Whether a task that stands so can be stopped. The rule is that any can that has not ended.
+    fn can_stop(&self, progress: Progress) -> bool {
+        matches!(progress, Progress::Waiting | Progress::Running { .. })
+    }
 
     /// The answer to a call that stops a task; `in_time` says whether the task was still at work.
     fn encode_cancel(&self, task: &Task, in_time: bool, place: &Place<'_>) -> Answer {
@@ -92,10 +172,24 @@ pub(crate) struct Place<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Route {
     Submit(Kind),
+    /// A submit that is answered when its task has ended.
+    Generate(Kind),
+    /// A submit that makes something of an earlier task.
+    Derive {
+        kind: Kind,
+        id: String,
+    },
     /// The id as the client gave it. With a kind, a task of another kind does not exist.
     Poll {
         id: String,
         kind: Option<Kind>,
+    },
+    /// A poll whose body says of which task.
+    Ask(Kind),
+    /// One of the results of a finished task, from 0; those with a key are told where it is.
+    File {
+        id: String,
+        nth: u32,
     },
     /// The media of a finished task, for those with a key.
     Content {
@@ -104,6 +198,48 @@ pub(crate) enum Route {
     /// The end of a task before its time.
     Cancel {
         id: String,
+    },
+    /// A file that is sent ahead.
+    Upload,
+    /// The tasks of a kind.
+    List(Kind),
+    /// A task that has ended, forgotten.
+    Delete {
+        id: String,
+    },
+}
+
+/// Which tasks a list has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Listing {
+    /// Those that follow the task of this id.
+    pub(crate) after: Option<String>,
+    pub(crate) limit: usize,
+    /// Oldest first, not newest first.
+    pub(crate) ascending: bool,
+}
+
+/// A task in a list.
+pub(crate) struct Listed {
+    pub(crate) task: Arc<Task>,
+    pub(crate) progress: Progress,
+    pub(crate) media_url: String,
+}
+
+/// A result.
+pub(crate) struct Made {
+    pub(crate) file: Bytes,
+    /// Where it is served, too.
+    pub(crate) url: String,
+}
+
+/// What a submit that waited is answered with.
+pub(crate) enum Product {
+    Answer(Answer),
+    /// The result itself.
+    File {
+        media_type: &'static str,
+        bytes: Bytes,
     },
 }
 
@@ -129,7 +265,7 @@ pub(crate) struct Answer {
 }
 
 /// A body of JSON.
-fn read_json(body: &[u8]) -> Result<Value, Refusal> {
+pub(crate) fn read_json(body: &[u8]) -> Result<Value, Refusal> {
     serde_json::from_slice(body)
         .map_err(|error| Refusal::Malformed(format!("the body could not be read: {error}")))
 }
@@ -162,6 +298,14 @@ fn decode_percent(text: &str) -> String {
 /// The value of a field; an absent field, `null` and empty text are all `None`.
 fn field<'a>(body: &'a Value, name: &str) -> Option<&'a Value> {
     body.get(name).filter(|value| !value.is_null() && value.as_str() != Some(""))
+}
+
+/// The file of a form: its name and its size. It must not be empty.
+fn file_field<'a>(body: &'a Value, name: &str) -> Result<(&'a str, u64), Refusal> {
+    let file = field(body, name);
+    let found = file.and_then(|file| Some((file.get("filename")?.as_str()?, file.get("bytes")?.as_u64()?)));
+    let found = found.filter(|(_, bytes)| *bytes > 0);
+    found.ok_or_else(|| Refusal::Invalid(format!("{name} must be a file")))
 }
 
 /// The value of a text field, or why it is not one.

@@ -1,5 +1,11 @@
 //! The path of one call: find its route, throw the dice, do the work, answer as badly as the dice say.
 
+mod ask;
+mod shelf;
+mod submit;
+mod upload;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,11 +16,12 @@ use hyper::body::Incoming;
 use serde_json::json;
 
 use crate::apis::{APIS, Answer, Api, Place, Refusal, Route};
-use crate::desk::{Desk, Submission, now_ms};
+use crate::desk::{Desk, now_ms};
 use crate::faults::{CallFault, CallKind, CallPlan, Faults};
 use crate::media::Motif;
 use crate::reply::{self, Body, Cut, Reply};
-use crate::task::{Kind, Progress, Task};
+use crate::task::{Kind, NTH, Progress, Task};
+use submit::Ask;
 
 /// The largest body: what the contract asks a host to take, and some room for the JSON around it.
 const BODY_BYTES_MAX: usize = 65 * 1024 * 1024;
@@ -39,11 +46,19 @@ pub(crate) async fn answer(desk: &Desk, request: Request<Incoming>) -> Reply {
     };
     let before = &path[..path.len() - own_path.len()];
     let place = Place { base_url: &format!("http://{}{before}", host_of(&head)), path: own_path };
+    let ask = |kind, from| Ask { api, kind, place, from };
     match route {
-        Route::Submit(kind) => submit(desk, (api, kind), &place, (&head, body)).await,
+        Route::Submit(kind) => submit::at_once(desk, &ask(kind, None), (&head, body)).await,
+        Route::Generate(kind) => submit::with_result(desk, &ask(kind, None), (&head, body)).await,
+        Route::Derive { kind, id } => submit::at_once(desk, &ask(kind, Some(&id)), (&head, body)).await,
         Route::Poll { id, kind } => poll(desk, api, (&head, &place), (&id, kind)).await,
+        Route::Ask(kind) => ask::poll(desk, (api, kind), (&head, &place), body).await,
+        Route::File { id, nth } => Ok(ask::file(desk, api, &head, (&id, nth))),
         Route::Content { id } => content(desk, api, &head, &id).await,
         Route::Cancel { id } => Ok(cancel(desk, api, (&head, &place), &id)),
+        Route::Upload => Ok(upload::take(desk, api, (&head, &place), body).await),
+        Route::List(kind) => Ok(shelf::list(desk, (api, kind), (&head, &place))),
+        Route::Delete { id } => Ok(shelf::delete(desk, api, &head, &id)),
     }
 }
 
@@ -58,42 +73,6 @@ fn find<'a>(method: &Method, path: &'a str, query: &str) -> Option<(&'static dyn
     APIS.iter().find_map(behind_name).or_else(|| APIS.iter().find_map(plain))
 }
 
-async fn submit(
-    desk: &Desk,
-    (api, kind): (&dyn Api, Kind),
-    place: &Place<'_>,
-    (head, body): (&Parts, Incoming),
-) -> Reply {
-    desk.counters.count_call(format!("{}.submit", api.name()));
-    let read = read_whole(body).await;
-    let decoded = read.and_then(|bytes| {
-        let (body, body_bytes) = (api.read(&head.headers, &bytes)?, bytes.len());
-        desk.admit(api.key_in(&head.headers))?;
-        let order = api.decode(kind, place, &body)?;
-        let faults = desk.faults_of(&order.prompt).map_err(|error| Refusal::Invalid(error.to_string()))?;
-        Ok((order, body, body_bytes, faults))
-    });
-    let (order, body, body_bytes, faults) = match decoded {
-        Ok(decoded) => decoded,
-        Err(refusal) => return Ok(reply::json(&api.encode_refusal(&refusal))),
-    };
-    let plan = plan_call(desk, CallKind::Submit, &faults);
-    let answer = match refusal_of(plan) {
-        Some(refusal) => api.encode_refusal(&refusal),
-        None => {
-            let submission = Submission { api, order, body, body_bytes, answer_fault: plan.fault };
-            match desk.accept(submission, &faults).await {
-                Ok(id) => api.encode_accepted(&id, place),
-                Err(error) => {
-                    tracing::error!(error = &error as &dyn std::error::Error, "a submit was not accepted");
-                    api.encode_refusal(&Refusal::Broken)
-                }
-            }
-        }
-    };
-    deliver(desk, plan, &answer).await
-}
-
 async fn poll(
     desk: &Desk,
     api: &dyn Api,
@@ -104,8 +83,8 @@ async fn poll(
     if let Err(refusal) = desk.admit(api.key_in(&head.headers)) {
         return Ok(reply::json(&api.encode_refusal(&refusal)));
     }
-    let task = desk.ledger.task(id);
-    let task = task.filter(|task| task.api == api.name() && kind.is_none_or(|kind| kind == task.order.kind));
+    let task = desk.task(api, id).filter(|task| kind.is_none_or(|kind| kind == task.order.kind));
+    let task = task.map(|task| if api.follows(place) { Arc::new(task.follow_up()) } else { task });
     let plan = plan_call(
         desk,
         CallKind::Poll,
@@ -115,37 +94,46 @@ async fn poll(
         (Some(refusal), _) => api.encode_refusal(&refusal),
         (None, None) => api.encode_refusal(&Refusal::UnknownTask),
         (None, Some(task)) if desk.is_stopped(id) => api.encode_stopped(task, place),
+        (None, Some(task)) if api.delivers() && task.progress(now_ms()) == Progress::Succeeded => {
+            submit::delivered(desk, api, task, (host_of(head), place)).await
+        }
         (None, Some(task)) => {
             let url = format!("http://{}{}", host_of(head), task.media_path());
             api.encode_progress(task, task.progress(now_ms()), &url, place)
         }
     };
-    deliver(desk, plan, &answer).await
+    deliver(desk, plan, reply::json(&answer)).await
 }
 
 /// Stops a task if it is still at work.
 fn cancel(desk: &Desk, api: &dyn Api, (head, place): (&Parts, &Place<'_>), id: &str) -> Response<Body> {
     desk.counters.count_call(format!("{}.cancel", api.name()));
     let admitted = desk.admit(api.key_in(&head.headers));
-    let answer = match (admitted, desk.ledger.task(id).filter(|task| task.api == api.name())) {
+    let answer = match (admitted, desk.task(api, id)) {
         (Err(refusal), _) => api.encode_refusal(&refusal),
         (Ok(()), None) => api.encode_refusal(&Refusal::UnknownTask),
-        (Ok(()), Some(task)) => api.encode_cancel(&task, desk.stop_task(&task), place),
+        (Ok(()), Some(task)) => {
+            let in_time = api.can_stop(task.progress(now_ms())) && desk.stop_task(&task);
+            api.encode_cancel(&task, in_time, place)
+        }
     };
     reply::json(&answer)
 }
 
 async fn media(desk: &Desk, head: &Parts, name: &str) -> Reply {
     desk.counters.count_call("media".into());
-    let found = name.rsplit_once('.').and_then(|(id, extension)| {
-        let task = desk.ledger.task(id)?;
-        (task.order.kind.extension() == extension).then_some(task)
+    let found = name.rsplit_once('.').and_then(|(name, extension)| {
+        let (id, nth) = name.split_once(NTH).unwrap_or((name, "0"));
+        let (task, nth) = (desk.ledger.task(id)?, nth.parse().ok()?);
+        let is_there = task.order.kind.extension() == extension && nth < task.count && !desk.is_deleted(id);
+        is_there.then_some((task, nth))
     });
     let is_read = matches!(head.method, Method::GET | Method::HEAD);
-    let Some(task) = found.filter(|task| is_read && task.progress(now_ms()) == Progress::Succeeded) else {
+    let is_done = |task: &Task| is_read && task.progress(now_ms()) == Progress::Succeeded;
+    let Some((task, nth)) = found.filter(|(task, _)| is_done(task)) else {
         return Ok(not_found("there is no such media, or not yet"));
     };
-    deliver_media(desk, head, &task).await
+    deliver_media(desk, head, (&task, nth)).await
 }
 
 /// The media of a task at a path of its API.
@@ -154,15 +142,15 @@ async fn content(desk: &Desk, api: &dyn Api, head: &Parts, id: &str) -> Reply {
     if let Err(refusal) = desk.admit(api.key_in(&head.headers)) {
         return Ok(reply::json(&api.encode_refusal(&refusal)));
     }
-    let task = desk.ledger.task(id).filter(|task| task.api == api.name() && !desk.is_stopped(id));
+    let task = desk.task(api, id).filter(|_| !desk.is_stopped(id));
     match task.filter(|task| task.progress(now_ms()) == Progress::Succeeded) {
-        Some(task) => deliver_media(desk, head, &task).await,
+        Some(task) => deliver_media(desk, head, (&task, 0)).await,
         None => Ok(reply::json(&api.encode_refusal(&Refusal::UnknownTask))),
     }
 }
 
-/// The file of a finished task, as badly as the dice say.
-async fn deliver_media(desk: &Desk, head: &Parts, task: &Task) -> Reply {
+/// The file of a result, as badly as the dice say.
+async fn deliver_media(desk: &Desk, head: &Parts, (task, nth): (&Task, u32)) -> Reply {
     let plan = plan_call(desk, CallKind::Media, &faults_of_accepted(desk, Some(&task.order.prompt)));
     pause(desk, plan.wait).await?;
     let media_type = task.order.kind.media_type();
@@ -173,7 +161,7 @@ async fn deliver_media(desk: &Desk, head: &Parts, task: &Task) -> Reply {
         Some(CallFault::Garbage) => return Ok(reply::garbage(media_type)),
         Some(CallFault::Cut) | None => {}
     }
-    match desk.studio.open_file(Motif::of(&task.order)).await {
+    match desk.studio.open_file(Motif::of(&task.order, nth)).await {
         Ok(file) if plan.fault == Some(CallFault::Cut) => Ok(reply::torn_file(media_type, &file)),
         Ok(file) => Ok(reply::file(media_type, file, text_of(head, &header::RANGE))),
         Err(error) => {
@@ -201,13 +189,13 @@ async fn ledger(desk: &Desk) -> Response<Body> {
 }
 
 /// Waits as long as the plan says, then answers, or not, as it says.
-async fn deliver(desk: &Desk, plan: CallPlan, answer: &Answer) -> Reply {
+async fn deliver(desk: &Desk, plan: CallPlan, answer: Response<Body>) -> Reply {
     pause(desk, plan.wait).await?;
     match plan.fault {
         Some(CallFault::Hang) => hang(desk).await,
         Some(CallFault::Cut) => Err(Cut),
         Some(CallFault::Garbage) => Ok(reply::garbage(JSON)),
-        Some(CallFault::Error | CallFault::TooMany) | None => Ok(reply::json(answer)),
+        Some(CallFault::Error | CallFault::TooMany) | None => Ok(answer),
     }
 }
 

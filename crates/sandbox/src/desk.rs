@@ -1,7 +1,7 @@
 //! What all calls share: the settings, the ledger, the studio, and how many calls of each kind were seen.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use crate::apis::{Api, Refusal};
 use crate::faults::{CallFault, FaultError, Faults};
 use crate::ledger::{Entry, Ledger, LedgerError, bounded};
 use crate::media::Studio;
-use crate::task::{Order, Progress, Task};
+use crate::task::{Kind, Order, Task};
 
 /// What all calls share.
 pub(crate) struct Desk {
@@ -24,6 +24,8 @@ pub(crate) struct Desk {
     pub(crate) counters: Counters,
     /// The tasks that were stopped; a restart forgets it, and they go on.
     pub(crate) stopped_tasks: Mutex<HashSet<String>>,
+    /// The tasks that were deleted; a restart brings them back.
+    pub(crate) deleted_tasks: Mutex<HashSet<String>>,
     /// Becomes true, or loses its sender, when the server shall stop.
     pub(crate) stop: watch::Receiver<bool>,
 }
@@ -32,6 +34,8 @@ pub(crate) struct Desk {
 pub(crate) struct Submission<'a> {
     pub(crate) api: &'a dyn Api,
     pub(crate) order: Order,
+    /// The earlier task that it is made from.
+    pub(crate) made_from: Option<String>,
     pub(crate) body: Value,
     pub(crate) body_bytes: usize,
     /// What will go wrong with the answer.
@@ -60,27 +64,51 @@ impl Desk {
         &self,
         submission: Submission<'_>,
         faults: &Faults,
-    ) -> Result<String, LedgerError> {
-        let Submission { api, order, body, body_bytes, answer_fault } = submission;
+    ) -> Result<Arc<Task>, LedgerError> {
+        let Submission { api, order, made_from, body, body_bytes, answer_fault } = submission;
         let plan = faults.plan_task(fastrand::f64);
         let generation = plan.generation.unwrap_or(self.generation);
         let id = api.encode_id(order.kind, &format!("{:032x}", fastrand::u128(..)));
         let task = Task {
-            id: id.clone(),
+            id,
             api: api.name().to_owned(),
             order,
+            count: api.count(&body),
+            made_from,
             accepted_at_ms: now_ms(),
             fate: plan.fate,
             generation_ms: u64::try_from(generation.as_millis()).unwrap_or(u64::MAX),
         };
-        self.ledger.append(Entry { task, answer_fault, body: bounded(body, body_bytes) }).await?;
-        Ok(id)
+        let entry = Entry { task: task.clone(), answer_fault, body: bounded(body, body_bytes) };
+        self.ledger.append(entry).await?;
+        Ok(Arc::new(task))
+    }
+
+    /// The task of that id, if it is one of `api` and there still.
+    pub(crate) fn task(&self, api: &dyn Api, id: &str) -> Option<Arc<Task>> {
+        self.ledger.task(id).filter(|task| task.api == api.name() && !self.is_deleted(&task.id))
+    }
+
+    /// The tasks of a kind that `api` has still, oldest first.
+    pub(crate) fn tasks(&self, api: &dyn Api, kind: Kind) -> Vec<Arc<Task>> {
+        let mut tasks = self.ledger.tasks_of(api.name());
+        tasks.retain(|task| task.order.kind == kind && !self.is_deleted(&task.id));
+        tasks
+    }
+
+    /// Forgets a task.
+    pub(crate) fn delete_task(&self, id: &str) {
+        self.deleted_tasks.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned());
+    }
+
+    /// Whether the task of that id was deleted.
+    pub(crate) fn is_deleted(&self, id: &str) -> bool {
+        self.deleted_tasks.lock().unwrap_or_else(PoisonError::into_inner).contains(id)
     }
 
     /// Stops a task; whether it was still at work.
     pub(crate) fn stop_task(&self, task: &Task) -> bool {
-        let at_work = matches!(task.progress(now_ms()), Progress::Waiting | Progress::Running { .. });
-        at_work && self.stopped_tasks().insert(task.id.clone())
+        !task.has_ended(now_ms()) && self.stopped_tasks().insert(task.id.clone())
     }
 
     /// Whether the task of that id was stopped.

@@ -1,5 +1,5 @@
-//! A `multipart/form-data` body as JSON: texts as they are, `a[b]` as field `b` of object `a`, and of a file its name and
-//! its size. Strict: what a sender could have meant is not guessed.
+//! A `multipart/form-data` body as JSON: texts as they are, `a[b]` as field `b` of object `a`, `a[]` as one of a list, and
+//! of a file its name, its size and its type. Strict: what a sender could have meant is not guessed.
 
 use serde_json::{Map, Value, json};
 
@@ -43,19 +43,36 @@ fn add(fields: &mut Map<String, Value>, head: &str, content: &[u8]) -> Option<()
     };
     let name = parameter("name")?;
     let value = match parameter("filename") {
-        Some(file_name) => json!({ "filename": file_name, "bytes": content.len() }),
+        Some(file_name) => {
+            let mut file = json!({ "filename": file_name, "bytes": content.len() });
+            if let Some(media_type) = head.split("\r\n").find_map(content_type) {
+                file["type"] = media_type.into();
+            }
+            file
+        }
         None => std::str::from_utf8(content).ok()?.into(),
     };
     match name.strip_suffix(']').and_then(|name| name.split_once('[')) {
+        Some((list, "")) => {
+            let list = fields.entry(list).or_insert_with(|| json!([]));
+            list.as_array_mut()?.push(value);
+        }
         Some((object, key)) => {
             let inner = fields.entry(object).or_insert_with(|| json!({}));
             inner.as_object_mut()?.insert(key.to_owned(), value);
         }
+        // A name that is there twice is a mistake: a list is written with `[]`.
+        None if fields.contains_key(name) => return None,
         None => {
             fields.insert(name.to_owned(), value);
         }
     }
     Some(())
+}
+
+fn content_type(line: &str) -> Option<&str> {
+    let (name, value) = line.split_once(':')?;
+    name.eq_ignore_ascii_case("content-type").then(|| value.trim())
 }
 
 #[cfg(test)]
@@ -69,10 +86,11 @@ mod tests {
         let body = b"--b\r\nContent-Disposition: form-data; name=\"prompt\"\r\n\r\na\r\n\r\ncat\r\n\
             --b\r\nContent-Disposition: form-data; name=\"r[image_url]\"\r\n\r\nhttps://example.com\r\n\
             --b\r\nContent-Type: image/png\r\nContent-Disposition: form-data; name=\"f\"; filename=\"a.png\"\r\n\r\n\
-            \x89PNG\r\n--b--\r\n";
+            \x89PNG\r\n--b\r\nContent-Disposition: form-data; name=\"l[]\"\r\n\r\n1\r\n\
+            --b\r\nContent-Disposition: form-data; name=\"l[]\"\r\n\r\n2\r\n--b--\r\n";
         let fields = json!({
             "prompt": "a\r\n\r\ncat", "r": { "image_url": "https://example.com" },
-            "f": { "filename": "a.png", "bytes": 4 },
+            "f": { "filename": "a.png", "bytes": 4, "type": "image/png" }, "l": ["1", "2"],
         });
         assert_eq!(read(FORM, body), Some(Ok(fields)));
         assert_eq!(read("application/json", b"{}"), None);
@@ -87,6 +105,8 @@ mod tests {
             "--b\r\nContent-Disposition: form-data\r\n\r\n1\r\n--b--",
             "--b\r\n\r\n1\r\n--b--",
             "--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n--bc--",
+            "--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n\
+             --b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n2\r\n--b--",
         ] {
             assert!(matches!(read(FORM, body.as_bytes()), Some(Err(Refusal::Malformed(_)))), "{body}");
         }

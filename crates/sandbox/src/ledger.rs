@@ -135,6 +135,14 @@ impl Ledger {
         self.published.tasks.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
     }
 
+    /// The tasks of an API, oldest first.
+    pub(crate) fn tasks_of(&self, api: &str) -> Vec<Arc<Task>> {
+        let tasks = self.published.tasks.read().unwrap_or_else(PoisonError::into_inner);
+        let mut tasks: Vec<Arc<Task>> = tasks.values().filter(|task| task.api == api).cloned().collect();
+        tasks.sort_by(|a, b| (a.accepted_at_ms, &a.id).cmp(&(b.accepted_at_ms, &b.id)));
+        tasks
+    }
+
     /// All that is on disk for certain, as lines.
     pub(crate) async fn lines(&self) -> io::Result<Vec<u8>> {
         let mut lines = Vec::new();
@@ -261,6 +269,8 @@ mod tests {
             id: id.into(),
             api: "v2".into(),
             order,
+            count: 3,
+            made_from: Some("earlier".into()),
             accepted_at_ms: 7,
             fate: Fate::Policy,
             generation_ms: 9,

@@ -13,6 +13,8 @@
 //! | `POST /v1/{videos,images,audios}/generations`, `GET /v1/tasks/{task_id}` | EvoLink's API; behind `/apimart` APIMart's |
 //! | `POST /v1/videos`, `GET /v1/videos/{id}`, `GET /v1/videos/{id}/content` | the Videos part of OpenAI's API |
 //! | `POST /v1/models/{owner}/{name}/predictions`, `POST /v1/predictions`, `GET /v1/predictions/{id}` | Replicate's Veo models |
+//! | `POST /v1beta/models/{model}:predictLongRunning`, `GET /v1beta/models/{model}/operations/{id}`, `GET /v1beta/files/{id}:download` | Veo through the Gemini API |
+//! | `POST /v1/projects/{p}/locations/{l}/publishers/google/models/{model}:predictLongRunning` and `:fetchPredictOperation` | Veo through Vertex AI; also without the place |
 //! | `GET /media/{task_id}.{mp4,png,wav}` | the result of a finished task; `Range` works; no key needed |
 //! | `GET /sandbox/ledger` | `{"entries":[...],"calls":{...},"faults":{...}}`; no key needed |
 //!

@@ -51,14 +51,18 @@ pub(crate) struct Motif {
 }
 
 impl Motif {
-    /// What an order asks for.
-    pub(crate) fn of(order: &Order) -> Self {
+    /// What an order asks for: the `nth` of its results, from 0, each another one.
+    pub(crate) fn of(order: &Order, nth: u32) -> Self {
         let (width, height) = match order.kind {
             Kind::Video => video::frame(order.aspect_ratio.as_deref(), order.size.as_deref()),
             Kind::Image => image::frame(order.aspect_ratio.as_deref(), order.size.as_deref()),
             Kind::Audio => (0, 0),
         };
-        Self { kind: order.kind, dials: Sha256::digest(order.prompt.as_bytes()).into(), width, height }
+        let mut digest = Sha256::new_with_prefix(order.prompt.as_bytes());
+        if nth > 0 {
+            digest.update(nth.to_be_bytes());
+        }
+        Self { kind: order.kind, dials: digest.finalize().into(), width, height }
     }
 
     fn file_name(&self) -> String {
@@ -163,9 +167,11 @@ mod tests {
     #[test]
     fn the_same_order_shows_the_same_and_another_prompt_another() {
         for kind in [Kind::Video, Kind::Image, Kind::Audio] {
-            let render = |prompt| Motif::of(&order(kind, prompt)).render().unwrap();
+            let render = |prompt| Motif::of(&order(kind, prompt), 0).render().unwrap();
             assert_eq!(render("a cat"), render("a cat"), "{kind:?}");
             assert_ne!(render("a cat"), render("a dog"), "{kind:?}");
+            let second = Motif::of(&order(kind, "a cat"), 1).render().unwrap();
+            assert_ne!(render("a cat"), second, "{kind:?}");
         }
     }
 
@@ -173,7 +179,7 @@ mod tests {
     async fn a_file_is_rendered_once_and_kept() {
         let folder = tempfile::tempdir().unwrap();
         let studio = Studio::open(folder.path().join("media")).unwrap();
-        let motif = Motif::of(&order(Kind::Image, "a cat"));
+        let motif = Motif::of(&order(Kind::Image, "a cat"), 0);
         let rendered = studio.open_file(motif.clone()).await.unwrap();
         let kept = folder.path().join("media").join(motif.file_name());
         assert_eq!(fs::read(&kept).unwrap(), rendered);

@@ -84,8 +84,17 @@ impl Sandbox {
         let (studio, ledger, ledger_writer) =
             tokio::task::spawn_blocking(|| open(data)).await.expect("opening files does not panic")?;
         let (stop, stopped) = watch::channel(false);
-        let (counters, stopped_tasks) = (Counters::default(), Mutex::default());
-        let desk = Desk { faults, generation, key, ledger, studio, counters, stopped_tasks, stop: stopped };
+        let desk = Desk {
+            faults,
+            generation,
+            key,
+            ledger,
+            studio,
+            counters: Counters::default(),
+            stopped_tasks: Mutex::default(),
+            deleted_tasks: Mutex::default(),
+            stop: stopped,
+        };
         let server = tokio::spawn(server::serve(listener, Arc::new(desk)));
         Ok(Self { address, stop, server, ledger_writer })
     }

@@ -55,6 +55,12 @@ pub(crate) struct Task {
     pub(crate) api: String,
     #[serde(flatten)]
     pub(crate) order: Order,
+    /// How many results it has.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub(crate) count: u32,
+    /// The id of the earlier task that it is made from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) made_from: Option<String>,
     /// Milliseconds since 1970.
     pub(crate) accepted_at_ms: u64,
     pub(crate) fate: Fate,
@@ -101,10 +107,42 @@ impl Task {
         self.accepted_at_ms.saturating_add(self.generation_ms)
     }
 
-    /// The path of its result on this server.
-    pub(crate) fn media_path(&self) -> String {
-        format!("/media/{}.{}", self.id, self.order.kind.extension())
+    /// Whether it has ended at `now_ms`, well or badly.
+    pub(crate) fn has_ended(&self, now_ms: u64) -> bool {
+        !matches!(self.progress(now_ms), Progress::Waiting | Progress::Running { .. })
     }
+
+    /// What is made of its result afterwards, as a task that takes half as long again.
+    pub(crate) fn follow_up(&self) -> Self {
+        let generation_ms = self.generation_ms.saturating_add(self.generation_ms / 2);
+        Self { generation_ms, ..self.clone() }
+    }
+
+    /// The path of its first result on this server.
+    pub(crate) fn media_path(&self) -> String {
+        self.nth_media_path(0)
+    }
+
+    /// The path of its `nth` result, from 0.
+    pub(crate) fn nth_media_path(&self, nth: u32) -> String {
+        let extension = self.order.kind.extension();
+        match nth {
+            0 => format!("/media/{}.{extension}", self.id),
+            nth => format!("/media/{}{NTH}{nth}.{extension}", self.id),
+        }
+    }
+}
+
+/// Stands between a task's id and the number of a result that is not its first.
+pub(crate) const NTH: char = '~';
+
+fn one() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+fn is_one(count: &u32) -> bool {
+    *count == 1
 }
 
 #[cfg(test)]
@@ -119,7 +157,16 @@ mod tests {
             aspect_ratio: None,
             size: None,
         };
-        Task { id: "t".into(), api: "kie".into(), order, accepted_at_ms: 1_000, fate, generation_ms: 2_000 }
+        Task {
+            id: "t".into(),
+            api: "kie".into(),
+            order,
+            count: 1,
+            made_from: None,
+            accepted_at_ms: 1_000,
+            fate,
+            generation_ms: 2_000,
+        }
     }
 
     #[test]

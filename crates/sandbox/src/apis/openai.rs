@@ -1,19 +1,24 @@
-//! The Videos part of OpenAI's API as it was served: a form or JSON in, one object out, whose clip lies at `/content`.
-//! Rules from <https://platform.openai.com/docs/api-reference/videos> and the types of OpenAI's Python client.
+//! OpenAI's API as its documents have it: videos as tasks whose clip lies at `/content`; images and speech as the answer
+//! to the request. Rules from <https://platform.openai.com/docs/api-reference>, its OpenAPI document and the types of
+//! its Python client.
 //!
-//! The object also has a `url`, as that of most other hosts of this API. Deliberately absent: list, remix, delete,
-//! thumbnails; the order's own fields in the answer to a submit.
+//! A video also has a `url`, as that of most other hosts of this API. Deliberately absent: streams, thumbnails, the
+//! order's own fields in the answer to a submit of a video; formats that cannot be rendered here come as PNG and WAV,
+//! and say so.
+
+mod images;
+mod speech;
+mod videos;
 
 use http::{HeaderMap, Method, StatusCode, header};
 use serde_json::{Value, json};
 
-use super::{Answer, Api, Place, Refusal, Route, decode_percent, field, read_json, text_field};
+use super::{
+    Answer, Api, Listed, Listing, Made, Place, Product, Refusal, Route, decode_percent, field, read_json,
+    text_field,
+};
 use crate::form;
 use crate::task::{Kind, Order, Progress, Task};
-
-const MODELS: &[&str] = &["sora-2", "sora-2-pro"];
-const SECONDS: &[&str] = &["4", "8", "12"];
-const SIZES: &[&str] = &["720x1280", "1280x720", "1024x1792", "1792x1024"];
 
 pub(super) struct OpenAi;
 
@@ -23,17 +28,11 @@ impl Api for OpenAi {
     }
 
     fn route(&self, method: &Method, path: &str, query: &str) -> Option<Route> {
-        let rest = path.strip_prefix("/v1/videos")?;
-        if rest.is_empty() {
-            return (method == Method::POST).then_some(Route::Submit(Kind::Video));
-        }
-        let id = rest.strip_prefix('/').filter(|id| method == Method::GET && !id.is_empty())?;
-        match id.split_once('/') {
-            None => Some(Route::Poll { id: decode_percent(id), kind: Some(Kind::Video) }),
-            Some((id, "content")) if matches!(query, "" | "variant=video") => {
-                Some(Route::Content { id: decode_percent(id) })
-            }
-            Some(_) => None,
+        let is_post = method == Method::POST;
+        match path {
+            images::GENERATIONS | images::EDITS => is_post.then_some(Route::Generate(Kind::Image)),
+            speech::PATH => is_post.then_some(Route::Generate(Kind::Audio)),
+            _ => videos::route(method, path.strip_prefix("/v1/videos")?, query),
         }
     }
 
@@ -42,24 +41,23 @@ impl Api for OpenAi {
         form::read(content_type.unwrap_or_default(), body).unwrap_or_else(|| read_json(body))
     }
 
-    fn decode(&self, kind: Kind, _: &Place<'_>, body: &Value) -> Result<Order, Refusal> {
+    fn decode(&self, kind: Kind, place: &Place<'_>, body: &Value) -> Result<Order, Refusal> {
         if !body.is_object() {
             return Err(Refusal::Malformed("The request body must be an object.".into()));
         }
-        let prompt = text_field(body, "prompt")?.filter(|prompt| !prompt.trim().is_empty());
-        let prompt =
-            prompt.ok_or_else(|| Refusal::Invalid("Missing required parameter: 'prompt'.".into()))?;
-        let model = one_of(body, "model", MODELS)?.unwrap_or("sora-2");
-        one_of(body, "seconds", SECONDS)?;
-        let size = one_of(body, "size", SIZES)?.unwrap_or("720x1280");
-        check_reference(body)?;
-        Ok(Order {
-            kind,
-            model: model.to_owned(),
-            prompt: prompt.to_owned(),
-            aspect_ratio: None,
-            size: Some(size.to_owned()),
-        })
+        match kind {
+            Kind::Video => videos::decode(body),
+            Kind::Image => images::decode(place.path, body),
+            Kind::Audio => speech::decode(body),
+        }
+    }
+
+    fn decode_derived(&self, from: &Task, body: &Value) -> Result<Order, Refusal> {
+        videos::decode_remix(from, body)
+    }
+
+    fn count(&self, body: &Value) -> u32 {
+        images::count(body)
     }
 
     fn encode_accepted(&self, id: &str, _: &Place<'_>) -> Answer {
@@ -68,36 +66,30 @@ impl Api for OpenAi {
     }
 
     fn encode_progress(&self, task: &Task, progress: Progress, media_url: &str, _: &Place<'_>) -> Answer {
-        let failed = |code: &str, message: &str| json!({ "code": code, "message": message });
-        let (status, percent, error) = match progress {
-            Progress::Waiting => ("queued", 0, Value::Null),
-            Progress::Running { percent } => ("in_progress", percent, Value::Null),
-            Progress::Succeeded => ("completed", 100, Value::Null),
-            Progress::Failed => ("failed", 0, failed("server_error", "The generation failed.")),
-            Progress::Refused => (
-                "failed",
-                0,
-                failed("moderation_blocked", "The request was blocked by our moderation system."),
-            ),
-        };
-        let is_done = progress == Progress::Succeeded;
-        let mut body = json!({
-            "id": task.id,
-            "object": "video",
-            "model": task.order.model,
-            "status": status,
-            "progress": percent,
-            "created_at": task.accepted_at_ms / 1000,
-            "completed_at": is_done.then(|| task.finished_at_ms() / 1000),
-            "expires_at": null,
-            "error": error,
-            "prompt": task.order.prompt,
-            "remixed_from_video_id": null,
-            "size": task.order.size,
-        });
-        if is_done {
-            body["url"] = media_url.into();
+        Answer { status: StatusCode::OK, body: videos::encode(task, progress, media_url) }
+    }
+
+    fn encode_result(&self, task: &Task, progress: Progress, made: &[Made], body: &Value) -> Product {
+        match (progress, made) {
+            (Progress::Succeeded, [first, ..]) if task.order.kind == Kind::Audio => {
+                speech::encode(first, body)
+            }
+            (Progress::Succeeded, made) => Product::Answer(images::encode(task, made, body)),
+            (Progress::Refused, _) => Product::Answer(blocked()),
+            _ => Product::Answer(self.encode_refusal(&Refusal::Broken)),
         }
+    }
+
+    fn decode_list(&self, query: &str) -> Result<Listing, Refusal> {
+        videos::decode_list(query)
+    }
+
+    fn encode_list(&self, listed: &[Listed], has_more: bool, _: &Place<'_>) -> Answer {
+        videos::encode_list(listed, has_more)
+    }
+
+    fn encode_deleted(&self, task: &Task) -> Answer {
+        let body = json!({ "id": task.id, "object": "video.deleted", "deleted": true });
         Answer { status: StatusCode::OK, body }
     }
 
@@ -117,8 +109,7 @@ impl Api for OpenAi {
             }
         };
         let r#type = if status.is_server_error() { "server_error" } else { "invalid_request_error" };
-        let error = json!({ "message": text, "type": r#type, "param": null, "code": code });
-        Answer { status, body: json!({ "error": error }) }
+        error(status, (r#type, code), text)
     }
 
     fn encode_id(&self, _: Kind, random: &str) -> String {
@@ -126,31 +117,51 @@ impl Api for OpenAi {
     }
 }
 
-/// A file, or an object that refers to an image.
-fn check_reference(body: &Value) -> Result<(), Refusal> {
-    let Some(reference) = field(body, "input_reference") else { return Ok(()) };
-    if !reference.is_object() {
-        return Err(Refusal::Invalid("input_reference must be a file or an object.".into()));
-    }
-    let is_file = reference.get("bytes").is_some();
-    let url = text_field(reference, "image_url")?;
-    let is_url =
-        |url: &str| ["https://", "http://", "data:image/"].iter().any(|start| url.starts_with(start));
-    if is_file || url.is_some_and(is_url) || text_field(reference, "file_id")?.is_some() {
-        return Ok(());
-    }
-    Err(Refusal::Invalid("input_reference must have a file_id or an image_url.".into()))
+/// What a request is answered with whose result was not let through.
+fn blocked() -> Answer {
+    let text = "Your request was rejected as a result of our safety system.";
+    error(StatusCode::BAD_REQUEST, ("image_generation_user_error", Some("moderation_blocked")), text)
 }
 
+fn error(status: StatusCode, (r#type, code): (&str, Option<&str>), text: &str) -> Answer {
+    let error = json!({ "message": text, "type": r#type, "param": null, "code": code });
+    Answer { status, body: json!({ "error": error }) }
+}
+
+/// The text that says what is wanted; it must not be empty.
+fn prompt<'a>(body: &'a Value, name: &str) -> Result<&'a str, Refusal> {
+    let prompt = text_field(body, name)?.filter(|prompt| !prompt.trim().is_empty());
+    prompt.ok_or_else(|| Refusal::Invalid(format!("Missing required parameter: '{name}'.")))
+}
+
+/// A word out of a list.
 fn one_of<'a>(body: &'a Value, name: &str, allowed: &[&str]) -> Result<Option<&'a str>, Refusal> {
     match text_field(body, name)? {
-        Some(value) if !allowed.contains(&value) => {
-            let allowed = allowed.join(", ");
-            Err(Refusal::Invalid(format!(
-                "Invalid value: '{value}'. Supported values of {name} are: {allowed}."
-            )))
-        }
+        Some(value) if !allowed.contains(&value) => Err(not_among(name, value, allowed)),
         value => Ok(value),
+    }
+}
+
+fn not_among(name: &str, value: &str, allowed: &[&str]) -> Refusal {
+    let allowed = allowed.join(", ");
+    Refusal::Invalid(format!("Invalid value: '{value}'. Supported values of {name} are: {allowed}."))
+}
+
+/// A number within bounds; in a form it is a text.
+fn number(body: &Value, name: &str, (least, most): (f64, f64)) -> Result<Option<f64>, Refusal> {
+    let Some(value) = field(body, name) else { return Ok(None) };
+    let number = value.as_f64().or_else(|| value.as_str()?.parse().ok());
+    let number = number.filter(|number| (least..=most).contains(number));
+    let text = || Refusal::Invalid(format!("Invalid value for {name}: expected {least} to {most}."));
+    number.map(Some).ok_or_else(text)
+}
+
+/// Refuses a field that is not among the `known` ones, as the newer parts of the API do.
+fn refuse_unknown(body: &Value, known: &[&str]) -> Result<(), Refusal> {
+    let names = body.as_object().into_iter().flat_map(|fields| fields.keys());
+    match names.into_iter().find(|name| !known.contains(&name.as_str())) {
+        Some(name) => Err(Refusal::Invalid(format!("Unknown parameter: '{name}'."))),
+        None => Ok(()),
     }
 }
 
@@ -158,60 +169,57 @@ fn one_of<'a>(body: &'a Value, name: &str, allowed: &[&str]) -> Result<Option<&'
 mod tests {
     use super::*;
 
-    fn decode(extra: &Value) -> Result<Order, Refusal> {
-        let mut body = json!({ "prompt": "a cat" });
-        body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
-        OpenAi.decode(Kind::Video, &Place { base_url: "", path: "" }, &body)
-    }
-
-    #[test]
-    fn documented_requests_are_read() {
-        let order = decode(&json!({})).unwrap();
-        assert_eq!((order.model.as_str(), order.size.as_deref()), ("sora-2", Some("720x1280")));
-        for extra in [
-            json!({ "model": "sora-2-pro", "seconds": "12", "size": "1792x1024" }),
-            json!({ "input_reference": { "image_url": "data:image/png;base64,AAAA" } }),
-            json!({ "input_reference": { "file_id": "file-1" } }),
-            json!({ "input_reference": { "filename": "a.png", "bytes": 4 } }),
-        ] {
-            assert!(decode(&extra).is_ok(), "{extra}");
-        }
-    }
-
-    #[test]
-    fn what_openai_does_not_take_is_refused() {
-        for extra in [
-            json!({ "prompt": " " }),
-            json!({ "model": "veo3" }),
-            json!({ "seconds": 8 }),
-            json!({ "seconds": "5" }),
-            json!({ "size": "1920x1080" }),
-            json!({ "input_reference": "https://example.com/a.png" }),
-            json!({ "input_reference": {} }),
-            json!({ "input_reference": { "image_url": "ftp://example.com/a.png" } }),
-        ] {
-            assert!(matches!(decode(&extra), Err(Refusal::Invalid(_))), "{extra}");
-        }
-    }
-
     #[test]
     fn paths_are_routed() {
         let route = |method, path, query| OpenAi.route(&method, path, query);
         assert_eq!(route(Method::POST, "/v1/videos", ""), Some(Route::Submit(Kind::Video)));
+        assert_eq!(route(Method::GET, "/v1/videos", "limit=1"), Some(Route::List(Kind::Video)));
         let poll = Route::Poll { id: "video_1:2".into(), kind: Some(Kind::Video) };
         assert_eq!(route(Method::GET, "/v1/videos/video_1%3A2", ""), Some(poll));
+        let id = || "video_1".to_owned();
+        assert_eq!(route(Method::DELETE, "/v1/videos/video_1", ""), Some(Route::Delete { id: id() }));
+        let remix = Route::Derive { kind: Kind::Video, id: id() };
+        assert_eq!(route(Method::POST, "/v1/videos/video_1/remix", ""), Some(remix));
         for query in ["", "variant=video"] {
-            let content = Some(Route::Content { id: "video_1".into() });
+            let content = Some(Route::Content { id: id() });
             assert_eq!(route(Method::GET, "/v1/videos/video_1/content", query), content);
         }
+        for (path, kind) in
+            [(images::GENERATIONS, Kind::Image), (images::EDITS, Kind::Image), (speech::PATH, Kind::Audio)]
+        {
+            assert_eq!(route(Method::POST, path, ""), Some(Route::Generate(kind)));
+            assert_eq!(route(Method::GET, path, ""), None);
+        }
         for (method, path, query) in [
-            (Method::GET, "/v1/videos", ""),
             (Method::GET, "/v1/videos/", ""),
             (Method::POST, "/v1/videos/generations", ""),
             (Method::GET, "/v1/videos/video_1/content", "variant=thumbnail"),
             (Method::GET, "/v1/videos/video_1/remix", ""),
+            (Method::POST, "/v1/images/variations", ""),
         ] {
             assert_eq!(route(method.clone(), path, query), None, "{method} {path}");
+        }
+    }
+
+    #[test]
+    fn a_result_is_given_or_refused_in_the_answer() {
+        let order =
+            images::decode(images::GENERATIONS, &json!({ "prompt": "a cat", "model": "gpt-image-1" }));
+        let task = Task {
+            id: "t".into(),
+            api: "openai".into(),
+            order: order.unwrap(),
+            count: 1,
+            made_from: None,
+            accepted_at_ms: 0,
+            fate: crate::faults::Fate::Fail,
+            generation_ms: 0,
+        };
+        for (progress, status) in [(Progress::Failed, 500), (Progress::Refused, 400)] {
+            let Product::Answer(answer) = OpenAi.encode_result(&task, progress, &[], &json!({})) else {
+                panic!("a file of nothing");
+            };
+            assert_eq!(answer.status.as_u16(), status);
         }
     }
 }

@@ -13,6 +13,8 @@ mod fal;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod gemini;
+#[cfg(test)]
 mod interactions;
 #[cfg(test)]
 mod kie;
@@ -30,3 +32,5 @@ mod restart;
 mod runway;
 #[cfg(test)]
 mod v2;
+#[cfg(test)]
+mod vertex;
