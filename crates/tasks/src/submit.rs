@@ -157,7 +157,7 @@ async fn send(held: &Held<'_>, sending: Sending) -> Outcome {
     outgoing.call = provider.authorize(outgoing.call, &account.credential, clock::now());
     let timeout = held.shared.settings.submit_timeout;
     let outcome = match held.shared.upstream.submit(&account.base_url, outgoing, timeout).await {
-        Ok(reply) => Outcome::Answered(provider.decode_submit(&reply)),
+        Ok(reply) => Outcome::Answered(provider.decode_submit_of(&held.task.request, &reply)),
         Err(SendError::NotSent(reason)) => Outcome::NotSent(reason),
         Err(SendError::Unanswered(reason)) => Outcome::Answered(SubmitOutcome::Unknown { reason }),
     };
