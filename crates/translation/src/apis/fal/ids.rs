@@ -1,9 +1,5 @@
 //! fal's ids of models, and the public names that they stand for here.
 
-use domain::Scope;
-
-use crate::scope;
-
 /// The owner of the models that clients ask us for.
 pub(super) const OWNER: &str = "fal-ai";
 
@@ -24,18 +20,17 @@ const REFERENCES: (&str, &str) = ("reference-to-video", "-components");
 const FRAMES: &[(&str, &str)] =
     &[("veo3/image-to-video", "veo3-pro-frames"), ("veo3/fast/image-to-video", "veo3-fast-frames")];
 
-/// The public model of an id without its owner, and what it makes. `veo3.1/fast/image-to-video` is `veo3.1-fast`.
-pub(super) fn public_model(id: &str) -> (String, Scope) {
-    let scope = scope::of_model(id);
+/// The public model of an id without its owner. `veo3.1/fast/image-to-video` is `veo3.1-fast`.
+pub(super) fn public_model(id: &str) -> String {
     if let Some((_, name)) = FRAMES.iter().find(|(known, _)| *known == id) {
-        return ((*name).to_owned(), scope);
+        return (*name).to_owned();
     }
     let (model, ending) = match id.rsplit_once('/') {
         Some((model, way)) if WAYS.contains(&way) => (model, ""),
         Some((model, way)) if way == REFERENCES.0 => (model, REFERENCES.1),
         _ => (id, ""),
     };
-    (format!("{}{ending}", model.replace('/', "-")), scope)
+    format!("{}{ending}", model.replace('/', "-"))
 }
 
 /// The app in the paths of a request for the public `model`. Any would be found; this is the one that fal has.
@@ -64,10 +59,10 @@ mod tests {
             ("veo3.1/reference-to-video", "veo3.1-components", "veo3.1"),
             ("kling-video/v2.5/text-to-video", "kling-video-v2.5", "kling-video-v2.5"),
         ] {
-            assert_eq!(public_model(id), (name.to_owned(), Scope::Videos), "{id}");
+            assert_eq!(public_model(id), name, "{id}");
             assert_eq!(app(name), app_name, "{name}");
         }
-        assert_eq!(public_model("nano-banana/edit"), ("nano-banana".to_owned(), Scope::Images));
-        assert_eq!(public_model("minimax/speech-02-hd"), ("minimax-speech-02-hd".to_owned(), Scope::Audio));
+        assert_eq!(public_model("nano-banana/edit"), "nano-banana");
+        assert_eq!(public_model("minimax/speech-02-hd"), "minimax-speech-02-hd");
     }
 }

@@ -8,11 +8,15 @@ use crate::lenient;
 /// The registry name of the API, and of its vendor fields.
 pub(super) const NAME: &str = "fal";
 
-/// The parameter of a submission's query that names a client's webhook; it is kept among the vendor fields.
+/// The parameter of a submission's query that names a client's webhook.
 pub(super) const WEBHOOK: &str = "fal_webhook";
+/// The field of image models for the size.
+pub(super) const IMAGE_SIZE: &str = "image_size";
+/// The field of models that speak for who does.
+pub(super) const VOICE: &str = "voice";
 
-/// The input of a Veo model. Not sent: the wish to have the prompt rewritten (`auto_fix` is something else), watermark
-/// and size, for which fal has no field.
+/// The input of a Veo model. Not sent: the wish to have the prompt rewritten (`auto_fix` is something else) and
+/// watermark, for which fal has no field; the clip is the same film.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Veo<'a> {
     pub(super) prompt: &'a str,
@@ -33,9 +37,13 @@ pub(super) struct Veo<'a> {
     pub(super) resolution: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) seed: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) negative_prompt: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) generate_audio: Option<bool>,
     /// Fields of fal that have no meaning outside it; none has a name that stands above.
     #[serde(flatten)]
-    pub(super) vendor: Map<String, Value>,
+    pub(super) vendor: Option<&'a Map<String, Value>>,
 }
 
 /// The words of `status`.
@@ -73,6 +81,33 @@ pub(super) struct Queued {
     pub(super) error: String,
     #[serde(deserialize_with = "lenient::text", skip_serializing_if = "String::is_empty")]
     pub(super) error_type: String,
+}
+
+/// The reply to the wish to stop a request.
+#[derive(Debug, Serialize)]
+pub(super) struct Cancel {
+    pub(super) status: &'static str,
+}
+
+/// The message to a client's webhook. `payload_error` is left out: it is said of results that are no JSON, and ours are.
+#[derive(Debug, Serialize)]
+pub(super) struct Webhook<'a> {
+    pub(super) request_id: &'a str,
+    pub(super) gateway_request_id: &'a str,
+    /// `OK` or `ERROR`.
+    pub(super) status: &'static str,
+    pub(super) payload: Option<Payload>,
+    /// With `ERROR` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) error: Option<String>,
+}
+
+/// What the reply to a question for the result holds.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(super) enum Payload {
+    Output(Output),
+    Error(ErrorReply),
 }
 
 /// How long it took.
@@ -118,7 +153,7 @@ pub(super) struct File {
 pub(super) struct ErrorReply {
     pub(super) detail: Detail,
     /// What went wrong with a request that is no fault of its model.
-    #[serde(deserialize_with = "lenient::text", skip_serializing)]
+    #[serde(deserialize_with = "lenient::text", skip_serializing_if = "String::is_empty")]
     pub(super) error_type: String,
 }
 
