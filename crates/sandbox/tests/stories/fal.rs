@@ -89,6 +89,28 @@ async fn a_request_can_fail_in_two_ways() {
 }
 
 #[tokio::test]
+async fn a_request_at_work_can_be_stopped_and_one_that_has_ended_cannot() {
+    let house = House::with_faults("").await;
+    let cancel = async |submitted: &Value| {
+        let reply = ask(&house, Method::PUT, submitted["cancel_url"].as_str().unwrap(), "").await;
+        (reply.status, reply.json()["status"].clone())
+    };
+    let at_work = submit(&house, "a cat [sandbox:slow=3600s]").await;
+    assert_eq!(cancel(&at_work).await, (StatusCode::ACCEPTED, json!("CANCELLATION_REQUESTED")));
+    assert_eq!(completed(&house, &at_work).await["error_type"], "client_cancelled");
+    let said = result(&house, &at_work).await;
+    assert_eq!((said.status.as_u16(), &said.json()["error_type"]), (499, &json!("client_cancelled")));
+    let ended = submit(&house, "a cat").await;
+    completed(&house, &ended).await;
+    assert_eq!(cancel(&ended).await, (StatusCode::BAD_REQUEST, json!("ALREADY_COMPLETED")));
+    assert_eq!(result(&house, &ended).await.status, StatusCode::OK);
+    let missing = ask(&house, Method::PUT, "/fal-ai/veo3.1/requests/none/cancel", "").await;
+    assert_eq!(missing.status, StatusCode::NOT_FOUND);
+    let elsewhere = format!("/fal-ai/veo3/requests/{}", at_work["request_id"].as_str().unwrap());
+    assert_eq!(ask(&house, Method::GET, &elsewhere, "").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
 async fn refusals_have_the_status_of_their_kind_and_a_detail() {
     let house = House::with_faults("").await;
     let said = async |method, path: &str, body: &str| {

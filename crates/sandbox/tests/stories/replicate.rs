@@ -78,6 +78,25 @@ async fn a_prediction_can_fail_in_two_ways() {
 }
 
 #[tokio::test]
+async fn a_prediction_at_work_can_be_stopped_and_one_that_has_ended_cannot() {
+    let house = House::with_faults("").await;
+    let cancel = async |prediction: &Value| {
+        let reply = house.post(prediction["urls"]["cancel"].as_str().unwrap(), &json!({})).await;
+        assert_eq!(reply.status, StatusCode::OK);
+        reply.json()["status"].clone()
+    };
+    let at_work = submit(&house, "a cat [sandbox:slow=3600s]").await;
+    assert_eq!(cancel(&at_work).await, "canceled");
+    let poll = house.get(at_work["urls"]["get"].as_str().unwrap()).await.json();
+    assert_eq!((&poll["status"], &poll["output"]), (&json!("canceled"), &Value::Null));
+    let ended = finished(&house, "a cat").await;
+    assert_eq!(cancel(&ended).await, "succeeded");
+    let poll = house.get(ended["urls"]["get"].as_str().unwrap()).await.json();
+    assert_eq!((&poll["status"], &poll["output"]), (&ended["status"], &ended["output"]));
+    assert_eq!(house.post("/v1/predictions/none/cancel", &json!({})).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
 async fn refusals_say_their_status_and_a_detail() {
     let house = House::with_faults("").await;
     let said = async |request| {
