@@ -7,7 +7,7 @@ mod creating;
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use domain::{Call, Client, Failure, FailureKind, Reply, Timestamp};
+use domain::{Call, Client, Failure, FailureKind, Reply, Scope, TaskId, TaskState, Timestamp};
 use http::{HeaderMap, Method, Request};
 use tasks::TaskService;
 use tokio::sync::OwnedSemaphorePermit;
@@ -105,21 +105,34 @@ impl Handlers {
                 let task = self.tasks.get(answering.client()?, &id, None).await?;
                 return asset::content(&self.tasks, &task, index, asked).await;
             }
+            Intent::Get { id, scope } => self.get(&answering, (&id, scope), wait).await?,
             other => self.read(&answering, other).await?,
         };
         Ok(into_answer(reply))
+    }
+
+    /// How a task stands, where the client's API wants it so with the results themselves.
+    async fn get(
+        &self,
+        answering: &Answering<'_>,
+        (id, scope): (&TaskId, Option<Scope>),
+        wait: Wait,
+    ) -> Result<Reply, Failure> {
+        let task = self.tasks.get(answering.client()?, id, scope).await?;
+        answering.context.prefer_maker(&task.dialect);
+        let (dialect, endpoint) = answering.endpoint()?;
+        if wait == Wait::ForMedia && matches!(task.state, TaskState::Succeeded { .. }) {
+            // What is too large or cannot be read just now can be read by its URL.
+            let media = self.tasks.read_results(&task).await.unwrap_or_default();
+            return Ok(dialect.encode_result(endpoint, &task, &media, &answering.links));
+        }
+        Ok(dialect.encode_task(endpoint, &task, &answering.links))
     }
 
     /// What needs nothing of the body.
     async fn read(&self, answering: &Answering<'_>, intent: Intent) -> Result<Reply, Failure> {
         let links = &answering.links;
         match intent {
-            Intent::Get { id, scope } => {
-                let task = self.tasks.get(answering.client()?, &id, scope).await?;
-                answering.context.prefer_maker(&task.dialect);
-                let (dialect, endpoint) = answering.endpoint()?;
-                Ok(dialect.encode_task(endpoint, &task, links))
-            }
             Intent::List(query) => {
                 let page = self.tasks.list(answering.client()?, query).await?;
                 let (dialect, endpoint) = answering.endpoint()?;
@@ -136,8 +149,12 @@ impl Handlers {
                 Ok(dialect.encode_deleted(endpoint, &id))
             }
             Intent::Models => Ok(answering.endpoint()?.0.encode_models(&self.tasks.models())),
-            Intent::Create(_) | Intent::Derive(_) | Intent::Upload(_) | Intent::Content { .. } => {
-                Err(Failure::internal("what makes something is answered elsewhere"))
+            Intent::Create(_)
+            | Intent::Derive(_)
+            | Intent::Upload(_)
+            | Intent::Get { .. }
+            | Intent::Content { .. } => {
+                Err(Failure::internal("what makes something, or may hold media, is answered elsewhere"))
             }
         }
     }

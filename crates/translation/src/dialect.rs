@@ -25,13 +25,14 @@ pub trait Dialect: Send + Sync {
     /// The reply of a `Get` endpoint to a poll. The task may have been made through any dialect.
     fn encode_task(&self, endpoint: &Endpoint, task: &Task, links: &Links) -> Reply;
 
-    /// Whether the reply to a `Create` endpoint waits for the task, and how long.
+    /// Whether the reply to a `Create` endpoint waits for the task, and how long. No reply to a `Get` endpoint waits, but
+    /// [`Wait::ForMedia`] puts the results themselves into that to a poll of a task that has succeeded.
     fn wait(&self, endpoint: &Endpoint, call: &Call) -> Wait {
         let _answers_at_once = (endpoint, call);
         Wait::No
     }
 
-    /// The reply of an endpoint that waits with [`Wait::ForMedia`], to a task that has succeeded. `media` are the bytes of
+    /// The reply of an endpoint that waits for the result or for media, to a task that has succeeded. `media` are the bytes of
     /// its results that could be read, in order; none if the endpoint asked for none.
     fn encode_result(&self, endpoint: &Endpoint, task: &Task, media: &[Bytes], links: &Links) -> Reply {
         let _urls_are_enough = media;

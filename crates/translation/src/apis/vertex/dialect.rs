@@ -1,5 +1,8 @@
 //! Veo through Vertex AI as clients speak it to us.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use domain::{Call, Draft, Failure, Output, OutputMedia, Reply, Scope, Task, TaskId, TaskState, Vendor};
 use http::{HeaderMap, Method, StatusCode};
 
@@ -8,7 +11,7 @@ use super::wire::{Model, ModelList, NAME, PARENT, Response, Video};
 use crate::fields::Fields;
 use crate::google::wire::Operation;
 use crate::google::{draft, errors};
-use crate::{Action, Dialect, Endpoint, Intent, Links, ModelListing, PathParams, answer, key, web};
+use crate::{Action, Dialect, Endpoint, Intent, Links, ModelListing, PathParams, Wait, answer, key, web};
 
 /// The header of a client's key, for clients that have no access token.
 const KEY: &str = "x-goog-api-key";
@@ -75,11 +78,20 @@ impl Dialect for Vertex {
     }
 
     fn encode_created(&self, _endpoint: &Endpoint, task: &Task, links: &Links) -> Reply {
-        encode(task, links)
+        encode(task, &[], links)
     }
 
     fn encode_task(&self, _endpoint: &Endpoint, task: &Task, links: &Links) -> Reply {
-        encode(task, links)
+        encode(task, &[], links)
+    }
+
+    /// Clips stand in the reply to a poll: clients that name no bucket look for them there.
+    fn wait(&self, endpoint: &Endpoint, _call: &Call) -> Wait {
+        if endpoint.action == Action::Get { Wait::ForMedia } else { Wait::No }
+    }
+
+    fn encode_result(&self, _endpoint: &Endpoint, task: &Task, media: &[Bytes], links: &Links) -> Reply {
+        encode(task, media, links)
     }
 
     fn encode_models(&self, models: &[ModelListing]) -> Reply {
@@ -123,10 +135,15 @@ fn decode_name(body: &[u8]) -> Result<TaskId, Failure> {
     }
 }
 
-fn encode(task: &Task, links: &Links) -> Reply {
+/// With the clips themselves if `media` holds all of them, else with their addresses.
+fn encode(task: &Task, media: &[Bytes], links: &Links) -> Reply {
     let response = match &task.state {
         TaskState::Succeeded { outputs, .. } => {
-            let videos = outputs.iter().map(|output| video(output, links)).collect();
+            let videos = if media.len() == outputs.len() {
+                outputs.iter().zip(media).map(|(output, bytes)| delivered(output, bytes)).collect()
+            } else {
+                outputs.iter().map(|output| kept(output, links)).collect()
+            };
             Some(Response { r#type: RESPONSE, videos, ..Response::default() })
         }
         _ => None,
@@ -150,10 +167,18 @@ fn name(task: &Task) -> String {
 }
 
 /// A clip by its address, in the field where clients look for one; no bucket is behind it.
-fn video(output: &Output, links: &Links) -> Video {
-    let mime_type = match &output.media {
-        OutputMedia::Stored { media_type, .. } => media_type.as_str(),
-        OutputMedia::Remote { .. } => MP4,
-    };
-    Video { gcs_uri: output.url(&links.base_url), mime_type: mime_type.to_owned(), ..Video::default() }
+fn kept(output: &Output, links: &Links) -> Video {
+    Video { gcs_uri: output.url(&links.base_url), mime_type: mime_type(output), ..Video::default() }
+}
+
+/// The clip itself.
+fn delivered(output: &Output, bytes: &Bytes) -> Video {
+    Video { bytes_base64_encoded: STANDARD.encode(bytes), mime_type: mime_type(output), ..Video::default() }
+}
+
+fn mime_type(output: &Output) -> String {
+    match &output.media {
+        OutputMedia::Stored { media_type, .. } => media_type.clone(),
+        OutputMedia::Remote { .. } => MP4.to_owned(),
+    }
 }
