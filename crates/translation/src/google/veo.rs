@@ -113,8 +113,11 @@ pub(crate) fn unsupported(field: &'static str, reason: impl Into<String>) -> Uns
 fn check_counts(count: impl Fn(Role) -> usize) -> Result<(), Unsupported> {
     let (first, last, references) = (count(Role::FirstFrame), count(Role::LastFrame), count(Role::Reference));
     let (videos, masks) = (count(Role::Video), count(Role::Mask));
-    if videos > 1 || masks > videos {
-        return Err(unsupported("videos", "Veo takes one clip, and a mask for that only"));
+    if videos > 1 {
+        return Err(unsupported("videos", "Veo takes one clip"));
+    }
+    if masks > videos {
+        return Err(unsupported("mask", "Veo takes one for a clip only"));
     }
     match (first, last, references) {
         (0, 0, 0..=REFERENCES_MAX) | (1, 0 | 1, 0) => Ok(()),
