@@ -16,11 +16,10 @@ const RESPONSE: &str = "type.googleapis.com/google.ai.generativelanguage.v1beta.
 /// What can be done with a model.
 const PREDICT: &str = "predictLongRunning";
 
-const DOWNLOAD: &str = "/v1beta/files/{file}:download";
-/// Google's clients put the whole address of a result in the place of its name, if it is not https.
-const DOWNLOAD_BY_URL: &str = "/v1beta/files/{*url}";
+/// A file's name with `:download`, or the whole address of one: what Google's clients put here if it is not https.
+const DOWNLOAD: &str = "/v1beta/files/{*file}";
 
-static ENDPOINTS: [Endpoint; 6] = [
+static ENDPOINTS: [Endpoint; 5] = [
     Endpoint {
         method: Method::POST,
         path: "/v1beta/models/{model}:predictLongRunning",
@@ -41,7 +40,6 @@ static ENDPOINTS: [Endpoint; 6] = [
         public: false,
     },
     Endpoint { method: Method::GET, path: DOWNLOAD, action: Action::Get, public: false },
-    Endpoint { method: Method::GET, path: DOWNLOAD_BY_URL, action: Action::Get, public: false },
     Endpoint { method: Method::GET, path: "/v1beta/models", action: Action::Models, public: false },
 ];
 
@@ -59,8 +57,7 @@ impl Dialect for Gemini {
             (Action::Create, _) => {
                 Ok(Intent::Create(Box::new(draft::decode(params.get("model"), &call.body, NAME)?)))
             }
-            (Action::Get, DOWNLOAD) => decode_content(Some(params.get("file"))),
-            (Action::Get, DOWNLOAD_BY_URL) => decode_content(files::name_in(params.get("url"))),
+            (Action::Get, DOWNLOAD) => decode_content(params.get("file")),
             (Action::Get, _) => {
                 Ok(Intent::Get { id: TaskId::new(params.get("task_id")), scope: Some(Scope::Videos) })
             }
@@ -101,8 +98,8 @@ impl Dialect for Gemini {
     }
 }
 
-fn decode_content(file: Option<&str>) -> Result<Intent, Failure> {
-    let found = file.and_then(files::parse);
+fn decode_content(file: &str) -> Result<Intent, Failure> {
+    let found = files::name_in(file).and_then(files::parse);
     let (id, index) = found.ok_or_else(|| Failure::new(FailureKind::NotFound, "no such file"))?;
     Ok(Intent::Content { id, index })
 }

@@ -32,10 +32,10 @@ pub(super) fn parse(name: &str) -> Option<(TaskId, usize)> {
     Some((TaskId::new(id), index))
 }
 
-/// The name in an address that [`url`] made.
-pub(super) fn name_in(url: &str) -> Option<&str> {
-    let (_, file) = url.rsplit_once("/files/")?;
-    file.split([':', '?']).next()
+/// The name in what is asked for: `name:download`, or the address that ends so.
+pub(super) fn name_in(asked: &str) -> Option<&str> {
+    let (_, file) = asked.rsplit_once('/').unwrap_or(("", asked));
+    file.split('?').next()?.strip_suffix(":download")
 }
 
 #[cfg(test)]
@@ -49,11 +49,16 @@ mod tests {
         assert_eq!(name, "019353f08d4e7c1a9e650a1b2c3d4e5f12");
         assert!(name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit()));
         assert_eq!(parse(&name), Some((id, 12)));
-        assert_eq!(name_in(&url("https://gateway.example", &name)), Some(name.as_str()));
+        for asked in [url("https://gateway.example", &name), format!("{name}:download")] {
+            assert_eq!(name_in(&asked), Some(name.as_str()), "{asked}");
+        }
     }
 
     #[test]
     fn what_is_no_name_leads_nowhere() {
+        for asked in ["", "name", "name:upload", "files/name", ":download/name"] {
+            assert_eq!(name_in(asked), None, "{asked}");
+        }
         for name in ["", "0", "019353f08d4e7c1a9e650a1b2c3d4e5f", "019353f08d4e7c1a9e650a1b2c3d4e5fx"] {
             assert_eq!(parse(name), None, "{name}");
         }
