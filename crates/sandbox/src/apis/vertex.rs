@@ -41,8 +41,9 @@ impl Api for Vertex {
 
     fn route(&self, method: &Method, path: &str, _: &str) -> Option<Route> {
         let (place, model) = path.split_once("/publishers/google/models/")?;
-        let version = place.strip_prefix("/v1beta1").or(place.strip_prefix("/v1"))?;
-        let parts: Vec<&str> = version.split('/').collect();
+        let version = ["/v1beta1", "/v1"].iter().find_map(|version| place.strip_prefix(version));
+        // Without a version and a place it is the account of somebody who knows the name of the API alone.
+        let parts: Vec<&str> = version.unwrap_or(place).split('/').collect();
         let is_place = matches!(parts[..], [""] | ["", "projects", _, "locations", _]);
         if method != Method::POST || !is_place {
             return None;
