@@ -1,32 +1,38 @@
-//! Predictions as clients make and watch them here.
+//! Predictions as clients make and watch them here, and the files that go into them.
 
-use domain::{
-    Call, Draft, DraftInput, Failure, FailureKind, OutputSpec, Reply, Role, Task, TaskId, TaskState,
-    Timestamp, Vendor,
-};
+use domain::{Call, Failure, FailureKind, Reply, Task, TaskId};
 use http::{HeaderMap, Method, StatusCode, header};
-use serde_json::Value;
 
+use super::prediction::PATH;
 use super::wire::{
-    ErrorReply, INPUT, Input, Metrics, ModelEntry, ModelList, NAME, Prediction, Urls, VERSION, status,
+    ErrorReply, FileReply, ModelEntry, ModelList, NAME, Prediction, PredictionList, Urls, status,
 };
-use super::{Replicate, names};
-use crate::fields::{Fields, within};
+use super::{Replicate, draft, names, prediction};
 use crate::{
-    Action, Dialect, Endpoint, Intent, Links, ModelListing, PathParams, answer, inputs, key, rfc3339,
+    Action, Dialect, Endpoint, Intent, Links, ListQuery, ModelListing, Page, PathParams, Upload, Wait,
+    answer, key, rfc3339, upload, web,
 };
 
-static ENDPOINTS: [Endpoint; 4] = [
-    Endpoint {
-        method: Method::POST,
-        path: "/v1/models/{owner}/{name}/predictions",
-        action: Action::Create,
-        public: false,
-    },
-    Endpoint { method: Method::POST, path: "/v1/predictions", action: Action::Create, public: false },
-    Endpoint { method: Method::GET, path: "/v1/predictions/{task_id}", action: Action::Get, public: false },
-    Endpoint { method: Method::GET, path: "/v1/models", action: Action::Models, public: false },
+/// Predictions on a page; clients cannot choose.
+const PAGE: usize = 100;
+/// The parameter of a list's query that says where the page begins.
+const CURSOR: &str = "cursor";
+/// Those that would leave some out.
+const FILTERS: [&str; 3] = ["created_after", "created_before", "source"];
+
+static ENDPOINTS: [Endpoint; 7] = [
+    endpoint(Method::POST, "/v1/models/{owner}/{name}/predictions", Action::Create),
+    endpoint(Method::POST, PATH, Action::Create),
+    endpoint(Method::GET, "/v1/predictions/{task_id}", Action::Get),
+    endpoint(Method::GET, PATH, Action::List),
+    endpoint(Method::POST, "/v1/predictions/{task_id}/cancel", Action::Cancel),
+    endpoint(Method::POST, "/v1/files", Action::Upload),
+    endpoint(Method::GET, "/v1/models", Action::Models),
 ];
+
+const fn endpoint(method: Method, path: &'static str, action: Action) -> Endpoint {
+    Endpoint { method, path, action, public: false }
+}
 
 impl Dialect for Replicate {
     fn name(&self) -> &'static str {
@@ -38,26 +44,58 @@ impl Dialect for Replicate {
     }
 
     fn decode(&self, endpoint: &Endpoint, params: &PathParams, call: &Call) -> Result<Intent, Failure> {
+        let id = || TaskId::new(params.get("task_id"));
         match endpoint.action {
-            Action::Create => Ok(Intent::Create(Box::new(decode_draft(params, &call.body)?))),
-            Action::Get => Ok(Intent::Get { id: TaskId::new(params.get("task_id")), scope: None }),
+            Action::Create => Ok(Intent::Create(Box::new(draft::decode(params, &call.body)?))),
+            Action::Get => Ok(Intent::Get { id: id(), scope: None }),
+            Action::List => decode_list(&call.query).map(Intent::List),
+            Action::Cancel => Ok(Intent::Cancel(id())),
+            Action::Upload => Ok(Intent::Upload(Box::new(upload::of_form(call, "content", &["filename"])?))),
             Action::Models => Ok(Intent::Models),
             _ => Err(endpoint.undeclared()),
         }
     }
 
-    /// At once, whatever `Prefer: wait` says: an answer before the end is allowed. The clients take any status but
-    /// `starting` in it for the end of their wait, so a task that has not ended says this one.
-    fn encode_created(&self, _endpoint: &Endpoint, task: &Task, links: &Links) -> Reply {
-        let mut prediction = prediction(task, links);
-        if !task.state.is_terminal() {
-            status::STARTING.clone_into(&mut prediction.status);
-        }
-        answer::json(StatusCode::CREATED, &prediction)
+    fn wait(&self, endpoint: &Endpoint, call: &Call) -> Wait {
+        if endpoint.action == Action::Create { draft::decode_wait(&call.headers) } else { Wait::No }
     }
 
-    fn encode_task(&self, _endpoint: &Endpoint, task: &Task, links: &Links) -> Reply {
-        answer::json(StatusCode::OK, &prediction(task, links))
+    fn encode_created(&self, _endpoint: &Endpoint, task: &Task, links: &Links) -> Reply {
+        answer::json(StatusCode::CREATED, &new_prediction(task, links))
+    }
+
+    /// Of a `Create` endpoint: the end of a wait, which the task may not have seen.
+    fn encode_task(&self, endpoint: &Endpoint, task: &Task, links: &Links) -> Reply {
+        match (endpoint.action, task.state.is_terminal()) {
+            (Action::Create, true) => answer::json(StatusCode::CREATED, &prediction::of(task, links)),
+            (Action::Create, false) => answer::json(StatusCode::ACCEPTED, &new_prediction(task, links)),
+            _ => answer::json(StatusCode::OK, &prediction::of(task, links)),
+        }
+    }
+
+    fn encode_list(&self, _endpoint: &Endpoint, page: &Page, links: &Links) -> Reply {
+        let next =
+            page.tasks.last().filter(|_| page.has_more).map(|last| {
+                format!("{}{PATH}?{CURSOR}={}", links.base_url, web::component(last.id.as_str()))
+            });
+        let results = page.tasks.iter().map(|task| prediction::of(task, links)).collect();
+        answer::json(StatusCode::OK, &PredictionList { previous: (), next, results })
+    }
+
+    fn encode_upload(&self, _endpoint: &Endpoint, upload: &Upload, _links: &Links) -> Reply {
+        let body = FileReply {
+            id: &upload.id,
+            name: &upload.name,
+            content_type: &upload.media_type,
+            size: upload.bytes,
+            etag: &upload.id,
+            checksums: serde_json::Map::new(),
+            metadata: serde_json::Map::new(),
+            created_at: rfc3339::text(upload.created_at),
+            expires_at: rfc3339::text(upload.expires_at),
+            urls: Urls { get: upload.url.clone(), ..Urls::default() },
+        };
+        answer::json(StatusCode::CREATED, &body)
     }
 
     fn encode_models(&self, models: &[ModelListing]) -> Reply {
@@ -100,126 +138,25 @@ impl Dialect for Replicate {
     }
 }
 
-fn decode_draft(params: &PathParams, body: &[u8]) -> Result<Draft, Failure> {
-    let mut fields = Fields::parse(body)?;
-    let asked = model_of(params, &mut fields)?;
-    let Some(mut input) = fields.object(INPUT)? else {
-        return Err(Failure::invalid(INPUT, "input: required, an object"));
-    };
-    let inside = |failure| within(INPUT, failure);
-    let inputs = decode_inputs(&mut input).map_err(inside)?;
-    let prompt = input.prose("prompt").map_err(inside)?.unwrap_or_default();
-    let output = decode_output(&mut input).map_err(inside)?;
-    let unknown = input.rest().map_err(inside)?;
-    let mut vendor = fields.rest()?;
-    if !unknown.is_empty() {
-        vendor.insert(INPUT.to_owned(), Value::Object(unknown));
+/// The clients take any status but `starting` in the reply to a create for the end of their wait, so a task that has not
+/// ended says this one.
+fn new_prediction(task: &Task, links: &Links) -> Prediction {
+    let mut prediction = prediction::of(task, links);
+    if !task.state.is_terminal() {
+        status::STARTING.clone_into(&mut prediction.status);
     }
-    let model = names::public_of(&asked, &inputs);
-    Ok(Draft {
-        model: Some(model),
-        prompt,
-        inputs,
-        output,
-        vendor: Some(vendor)
-            .filter(|fields| !fields.is_empty())
-            .map(|fields| Vendor { api: NAME.to_owned(), fields }),
-        ..Draft::default()
-    })
+    prediction
 }
 
-/// `owner/name`, perhaps with `:version`: of the path, else of the body.
-fn model_of(params: &PathParams, fields: &mut Fields<'_>) -> Result<String, Failure> {
-    let (owner, name) = (params.get("owner"), params.get("name"));
-    if !name.is_empty() {
-        return Ok(format!("{owner}/{name}"));
+/// What a list shall hold: all of the client's tasks, newest first. A wish for some of them is refused, since leaving it
+/// out would show others.
+fn decode_list(query: &str) -> Result<ListQuery, Failure> {
+    if let Some(filter) = FILTERS.iter().find(|filter| !web::query_value(query, filter).is_empty()) {
+        return Err(Failure::invalid(*filter, format!("{filter}: the list is of all predictions")));
     }
-    let model = fields.text("model")?;
-    let version = fields.text("version")?;
-    model.or(version).ok_or_else(|| Failure::invalid("version", "version: required, as owner/name"))
-}
-
-/// Images with the parts that their fields give them; `image_input` is what image models call their references.
-/// Their fields are named in full.
-fn decode_inputs(input: &mut Fields<'_>) -> Result<Vec<DraftInput>, Failure> {
-    let mut images = one_image(input, "image", Role::FirstFrame)?;
-    images.extend(one_image(input, "last_frame", Role::LastFrame)?);
-    images.extend(inputs::images(input, &["reference_images", "image_input"], Some(Role::Reference))?);
-    for image in &mut images {
-        image.field = format!("{INPUT}.{}", image.field);
-    }
-    Ok(images)
-}
-
-fn one_image(input: &mut Fields<'_>, name: &str, role: Role) -> Result<Vec<DraftInput>, Failure> {
-    let images = inputs::images(input, &[name], Some(role))?;
-    match images.len() {
-        0 | 1 => Ok(images),
-        count => Err(Failure::invalid(name, format!("{name}: {count} images given, it takes one"))),
-    }
-}
-
-fn decode_output(input: &mut Fields<'_>) -> Result<OutputSpec, Failure> {
-    Ok(OutputSpec {
-        aspect_ratio: input.text("aspect_ratio")?,
-        resolution: input.text("resolution")?.map(|text| text.to_ascii_lowercase()),
-        size: input.text("size")?,
-        duration_s: input.seconds("duration")?,
-        seed: input.whole("seed")?,
-        ..OutputSpec::default()
-    })
-}
-
-fn prediction(task: &Task, links: &Links) -> Prediction {
-    let (status, error) = standing(&task.state);
-    let url = format!("{}/v1/predictions/{}", links.base_url, task.id);
-    let input = Input::of(&task.request, &links.base_url);
-    Prediction {
-        id: task.id.as_str().to_owned(),
-        model: names::name_of(&task.request.model),
-        version: VERSION.to_owned(),
-        input: serde_json::to_value(input).expect("texts and numbers encode"),
-        output: output(&task.state, &links.base_url),
-        error: error.map_or(Value::Null, Value::from),
-        logs: String::new(),
-        metrics: metrics(task),
-        status: status.to_owned(),
-        urls: Urls { cancel: format!("{url}/cancel"), get: url },
-        created_at: rfc3339::text(task.created_at),
-        started_at: task.started_at().map(rfc3339::text),
-        completed_at: task.state.ended_at().map(rfc3339::text),
-    }
-}
-
-/// The word of `status`, and the reason of a failure.
-fn standing(state: &TaskState) -> (&'static str, Option<&str>) {
-    match state {
-        TaskState::Queued => (status::STARTING, None),
-        TaskState::Submitting { .. }
-        | TaskState::Unknown { .. }
-        | TaskState::Running { .. }
-        | TaskState::Collecting { .. } => (status::PROCESSING, None),
-        TaskState::Succeeded { .. } => (status::SUCCEEDED, None),
-        TaskState::Failed { failure, .. } => (status::FAILED, Some(&failure.public)),
-        TaskState::Cancelled { .. } => (status::CANCELED, None),
-        TaskState::Expired { .. } => (status::FAILED, Some("the task was not finished before its deadline")),
-    }
-}
-
-/// One URL as a text, several as a list.
-fn output(state: &TaskState, base_url: &str) -> Value {
-    let TaskState::Succeeded { outputs, .. } = state else { return Value::Null };
-    let urls: Vec<String> = outputs.iter().map(|output| output.url(base_url)).collect();
-    match &urls[..] {
-        [url] => Value::from(url.as_str()),
-        _ => Value::from(urls),
-    }
-}
-
-fn metrics(task: &Task) -> Metrics {
-    let TaskState::Succeeded { at, .. } = task.state else { return Metrics::default() };
-    let until_end = |from: Timestamp| at.since(from).as_secs_f64();
-    Metrics { predict_time: task.started_at().map(until_end), total_time: Some(until_end(task.created_at)) }
+    let cursor = web::query_value(query, CURSOR);
+    let after = (!cursor.is_empty()).then(|| TaskId::new(cursor));
+    Ok(ListQuery { scope: None, after, limit: PAGE, ascending: false })
 }
 
 /// Status and title of an error. Faults of upstreams are never 401 or 403: the client's key is fine.

@@ -11,10 +11,16 @@ use crate::{lenient, web};
 pub(super) const NAME: &str = "replicate";
 /// The field of the body, and of the vendor fields, that holds what the model gets.
 pub(super) const INPUT: &str = "input";
+/// The fields for a client's webhook and for what it is told.
+pub(super) const WEBHOOK: &str = "webhook";
+pub(super) const EVENTS_FILTER: &str = "webhook_events_filter";
+/// The words of that.
+pub(super) const EVENTS: [&str; 4] = ["start", "output", "logs", "completed"];
 /// `version` of a prediction by an official model.
 pub(super) const VERSION: &str = "hidden";
 
-/// The body that makes a prediction, as we send it. Not sent: `webhook`, `webhook_events_filter` (we poll).
+/// The body that makes a prediction, as we send it. Not sent: `webhook`, `webhook_events_filter` (we poll, and a client's
+/// own webhook is told by the gateway).
 #[derive(Debug, Serialize)]
 pub(super) struct NewPrediction<'a> {
     /// The version of the model, where the path does not say the model.
@@ -23,7 +29,7 @@ pub(super) struct NewPrediction<'a> {
     pub(super) input: Input<'a>,
 }
 
-/// `input` of a prediction: what the Veo models call it.
+/// `input` of a prediction: what the Veo models call it, and for what they do not have, what most other models do.
 #[derive(Debug, Serialize)]
 pub(super) struct Input<'a> {
     pub(super) prompt: &'a str,
@@ -45,7 +51,25 @@ pub(super) struct Input<'a> {
     pub(super) duration: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) seed: Option<u64>,
-    /// `negative_prompt`, `generate_audio` and all that has no meaning outside this API; no name stands above.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) negative_prompt: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) generate_audio: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) video: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) audio: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) mask: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) num_outputs: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) quality: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) output_format: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) voice: Option<&'a str>,
+    /// All that has no meaning outside this API; no name stands above.
     #[serde(flatten)]
     pub(super) vendor: Option<&'a Map<String, Value>>,
 }
@@ -53,20 +77,28 @@ pub(super) struct Input<'a> {
 impl<'a> Input<'a> {
     /// What this API can say of `request`, on a gateway that is reached at `base_url`.
     pub(super) fn of(request: &'a GenerationRequest, base_url: &str) -> Self {
-        let mut first = web::input_urls(request, Role::FirstFrame, base_url);
-        let mut last = web::input_urls(request, Role::LastFrame, base_url);
+        let one = |role| web::input_urls(request, role, base_url).pop();
         let output = &request.output;
         let vendor = request.vendor.as_ref().filter(|vendor| vendor.api == NAME);
         Self {
             prompt: &request.prompt,
-            image: first.pop(),
-            last_frame: last.pop(),
+            image: one(Role::FirstFrame),
+            last_frame: one(Role::LastFrame),
             reference_images: web::input_urls(request, Role::Reference, base_url),
             aspect_ratio: output.aspect_ratio.as_deref(),
             resolution: output.resolution.as_deref(),
             size: output.size.as_deref(),
             duration: output.duration_s,
             seed: output.seed,
+            negative_prompt: output.negative_prompt.as_deref(),
+            generate_audio: output.audio,
+            video: one(Role::Video),
+            audio: one(Role::Audio),
+            mask: one(Role::Mask),
+            num_outputs: output.count,
+            quality: output.quality.as_deref(),
+            output_format: output.format.as_deref(),
+            voice: output.voice.as_deref(),
             vendor: vendor.and_then(|vendor| vendor.fields.get(INPUT)?.as_object()),
         }
     }
@@ -133,11 +165,42 @@ pub(super) struct Metrics {
     pub(super) total_time: Option<f64>,
 }
 
-/// `urls` of a prediction.
+/// `urls` of a prediction or a file.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Urls {
     pub(super) get: String,
+    /// Of a prediction only.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub(super) cancel: String,
+}
+
+/// The reply to `GET /v1/predictions`: the newest first.
+#[derive(Debug, Serialize)]
+pub(super) struct PredictionList {
+    /// Always null: pages are walked from the first on.
+    pub(super) previous: (),
+    /// Where the next page is; null if this is the last.
+    pub(super) next: Option<String>,
+    pub(super) results: Vec<Prediction>,
+}
+
+/// The reply to `POST /v1/files`: all that the Python client insists on.
+#[derive(Debug, Serialize)]
+pub(super) struct FileReply<'a> {
+    pub(super) id: &'a str,
+    pub(super) name: &'a str,
+    pub(super) content_type: &'a str,
+    /// Bytes.
+    pub(super) size: u64,
+    pub(super) etag: &'a str,
+    /// Empty, as is `metadata`: what a client writes there is not kept.
+    pub(super) checksums: Map<String, Value>,
+    pub(super) metadata: Map<String, Value>,
+    /// RFC 3339; so is the next.
+    pub(super) created_at: String,
+    pub(super) expires_at: String,
+    /// What clients then send as an input.
+    pub(super) urls: Urls,
 }
 
 /// An error.
