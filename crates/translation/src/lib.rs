@@ -25,7 +25,6 @@ mod progress;
 mod provider;
 mod refusal;
 mod rfc3339;
-mod scope;
 mod text;
 mod upload;
 mod web;
