@@ -7,11 +7,14 @@ mod fal;
 mod gemini;
 mod interactions;
 mod kie;
+mod kling;
 mod luma;
+mod minimax;
 mod openai;
 mod predict;
 mod replicate;
 mod runway;
+mod seedance;
 mod v2;
 mod vertex;
 
@@ -33,10 +36,13 @@ pub(crate) static APIS: &[&dyn Api] = &[
     &fal::Fal,
     &gemini::Gemini,
     &interactions::Interactions,
+    &kling::Kling,
     &luma::Luma,
+    &minimax::MiniMax,
     &openai::OpenAi,
     &replicate::Replicate,
     &runway::Runway,
+    &seedance::Seedance,
     &vertex::Vertex,
 ];
 

@@ -19,9 +19,13 @@ mod interactions;
 #[cfg(test)]
 mod kie;
 #[cfg(test)]
+mod kling;
+#[cfg(test)]
 mod luma;
 #[cfg(test)]
 mod media;
+#[cfg(test)]
+mod minimax;
 #[cfg(test)]
 mod openai;
 #[cfg(test)]
@@ -30,6 +34,8 @@ mod replicate;
 mod restart;
 #[cfg(test)]
 mod runway;
+#[cfg(test)]
+mod seedance;
 #[cfg(test)]
 mod v2;
 #[cfg(test)]
