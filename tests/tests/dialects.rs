@@ -111,6 +111,16 @@ const APIS: &[Api] = &[
         state_at: "/status",
         done: || json!("completed"),
     },
+    Api {
+        name: "interactions",
+        create: "/v1beta/interactions",
+        body: || json!({ "model": "veo3.1-fast", "input": PROMPT, "background": true }),
+        scheme: "Bearer",
+        id_at: "/id",
+        read: "/v1beta/interactions/{id}",
+        state_at: "/status",
+        done: || json!("completed"),
+    },
 ];
 
 #[tokio::test]

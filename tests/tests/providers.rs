@@ -6,14 +6,17 @@ use tests::media::probe;
 use tests::{Gateway, SandboxProcess};
 
 /// Each provider with its own name of a model, where the operator has to say it.
-const PROVIDERS: [(&str, Option<&str>); 8] = [
+const PROVIDERS: [(&str, Option<&str>); 11] = [
     ("apimart", None),
     ("apixo", None),
     ("evolink", None),
     ("fal", None),
+    ("interactions", Some("gemini-omni-1.1-flash")),
     ("kie", None),
+    ("luma", Some("ray-2")),
     ("openai", Some("sora-2")),
     ("replicate", None),
+    ("runway", None),
     ("v2", None),
 ];
 const MODEL: &str = "veo3.1-fast";

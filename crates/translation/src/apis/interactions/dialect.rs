@@ -51,9 +51,10 @@ impl Dialect for Interactions {
         }
     }
 
-    /// A client that does not ask for background waits for the result.
+    /// A client that does not ask for background waits for the result. Results stand in polls, too.
     fn wait(&self, endpoint: &Endpoint, call: &Call) -> Wait {
         match endpoint.action {
+            Action::Get => Wait::ForMedia,
             Action::Create if draft::is_background(&call.body) => Wait::No,
             Action::Create if draft::wants_uri(&call.body) => Wait::ForResult,
             Action::Create => Wait::ForMedia,
@@ -135,11 +136,15 @@ impl Dialect for Interactions {
     }
 }
 
-/// The task as an interaction; its results with their bytes if these are all there, else with their addresses.
+/// The task as an interaction; its results with their bytes if these are all there and the client did not ask for
+/// addresses.
 fn interaction(task: &Task, media: &[Bytes], links: &Links) -> Interaction {
     let (status, error) = standing(&task.state);
     let steps = match &task.state {
-        TaskState::Succeeded { outputs, .. } => vec![output_step(outputs, media, &links.base_url)],
+        TaskState::Succeeded { outputs, .. } => {
+            let media = if draft::wanted_uri(&task.request) { &[] } else { media };
+            vec![output_step(outputs, media, &links.base_url)]
+        }
         _ => Vec::new(),
     };
     let basis = task.request.basis.as_ref();

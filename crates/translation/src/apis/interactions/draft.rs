@@ -1,12 +1,12 @@
 //! A client's request to the Interactions API as a draft.
 
 use domain::{
-    Callback, Derivation, Draft, DraftBasis, DraftInput, DraftMedia, Failure, OutputSpec, Role, Scope,
-    TaskId, Vendor,
+    Callback, Derivation, Draft, DraftBasis, DraftInput, DraftMedia, Failure, GenerationRequest, OutputSpec,
+    Role, Scope, TaskId, Vendor,
 };
 use serde_json::{Map, Value};
 
-use super::wire::{GENERATION_CONFIG, NAME, RESPONSE_FORMAT, VIDEO_CONFIG, kind, tag, task};
+use super::wire::{DELIVERY, GENERATION_CONFIG, NAME, RESPONSE_FORMAT, URI, VIDEO_CONFIG, kind, tag, task};
 use crate::fields::{Fields, within};
 use crate::media::decode_media;
 use crate::{callback, web};
@@ -22,12 +22,19 @@ pub(super) fn is_background(body: &[u8]) -> bool {
 
 /// Whether the client wants a result's address and not its bytes.
 pub(super) fn wants_uri(body: &[u8]) -> bool {
-    let delivery = |mut fields: Fields<'_>| response_format(&mut fields)?.text("delivery");
-    Fields::parse(body).and_then(delivery).is_ok_and(|delivery| delivery.as_deref() == Some("uri"))
+    let delivery = |mut fields: Fields<'_>| response_format(&mut fields)?.text(DELIVERY);
+    Fields::parse(body).and_then(delivery).is_ok_and(|delivery| delivery.as_deref() == Some(URI))
 }
 
-/// The draft in `body`. Taken and not passed on: `background` and `delivery`, which are about the client's own answer,
-/// and `store`, since a task that is not stored cannot be asked for.
+/// Whether a task's client wants addresses, if it came by this API.
+pub(super) fn wanted_uri(request: &GenerationRequest) -> bool {
+    let vendor = request.vendor.as_ref().filter(|vendor| vendor.api == NAME);
+    let format = vendor.and_then(|vendor| vendor.fields.get(RESPONSE_FORMAT));
+    format.is_some_and(|format| format[DELIVERY] == URI)
+}
+
+/// The draft in `body`. Taken and not passed on: `background`, which is about the client's own answer, and `store`, since
+/// a task that is not stored cannot be asked for.
 pub(super) fn decode(body: &[u8]) -> Result<Draft, Failure> {
     let mut fields = Fields::parse(body)?;
     if fields.switch("stream")? == Some(true) {
@@ -194,7 +201,8 @@ fn decode_output(fields: &mut Fields<'_>) -> Result<(OutputSpec, Value), Failure
         resolution: format.text("resolution").map_err(inside)?.map(|text| text.to_ascii_lowercase()),
         ..OutputSpec::default()
     };
-    format.text("delivery").map_err(inside)?;
+    // It stays with the task, for later polls.
+    format.text_kept(DELIVERY).map_err(inside)?;
     let mut vendor = Map::new();
     keep(&mut vendor, RESPONSE_FORMAT, format.rest().map_err(inside)?);
     if let Some(mut config) = fields.object(GENERATION_CONFIG)? {

@@ -3,9 +3,8 @@
 //!
 //! Source of the rules: ai.google.dev/gemini-api/docs/omni, `/api-errors` and `/webhooks`, the types of Google's Python
 //! and JavaScript clients, and replies seen in the field. What is odd about it: a prompt binds images to their parts by
-//! words in angle brackets; a refusal may be a completed interaction that says why in words; results are in the reply, or
-//! at an address that wants the key. To a client, the result is in the reply only where the reply waited for it; polls
-//! give its address.
+//! words in angle brackets; a refusal may be a completed interaction that says why in words; results are in the reply, or,
+//! where a client asks for that, at an address that wants the key.
 
 mod dialect;
 mod draft;

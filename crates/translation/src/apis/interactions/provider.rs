@@ -13,8 +13,8 @@ use serde_json::{Map, Value, json};
 
 use super::Interactions;
 use super::wire::{
-    Content, ErrorDetail, ErrorReply, GENERATION_CONFIG, Interaction, KEY, NAME, RESPONSE_FORMAT,
-    VIDEO_CONFIG, kind, status, tag, task,
+    Content, DELIVERY, ErrorDetail, ErrorReply, GENERATION_CONFIG, Interaction, KEY, NAME, RESPONSE_FORMAT,
+    URI, VIDEO_CONFIG, kind, status, tag, task,
 };
 use crate::apis::served_models;
 use crate::media::decode_media;
@@ -226,7 +226,7 @@ fn response_format(
     }
     let mut format = object(body.remove(RESPONSE_FORMAT));
     format.insert("type".to_owned(), kind::VIDEO.into());
-    format.insert("delivery".to_owned(), "uri".into());
+    format.insert(DELIVERY.to_owned(), URI.into());
     match aspect_ratio.as_deref() {
         Some(ratio @ ("16:9" | "9:16")) => {
             format.insert("aspect_ratio".to_owned(), ratio.into());

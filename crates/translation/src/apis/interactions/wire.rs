@@ -13,6 +13,9 @@ pub(super) const KEY: &str = "x-goog-api-key";
 /// The object of a request that says how a model works; so is the next, of what it makes.
 pub(super) const GENERATION_CONFIG: &str = "generation_config";
 pub(super) const RESPONSE_FORMAT: &str = "response_format";
+/// In [`RESPONSE_FORMAT`]: how results come, and the word for addresses.
+pub(super) const DELIVERY: &str = "delivery";
+pub(super) const URI: &str = "uri";
 /// In [`GENERATION_CONFIG`]; its `task` says what media are for.
 pub(super) const VIDEO_CONFIG: &str = "video_config";
 
