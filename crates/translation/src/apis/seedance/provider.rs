@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use domain::{Call, GenerationRequest, MediaKind, OutputSpec, Pace, Reply, Role, Scope};
-use http::{Method, StatusCode};
+use http::StatusCode;
 
 use super::Seedance;
 use super::models::{Model, model};
@@ -109,10 +109,6 @@ impl Provider for Seedance {
             }
             _ => unclear("unknown status"),
         }
-    }
-
-    fn encode_cancel(&self, target: &PollTarget<'_>) -> Option<Call> {
-        Some(self.encode_poll(target).with_method(Method::DELETE))
     }
 }
 
