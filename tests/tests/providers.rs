@@ -6,17 +6,20 @@ use tests::media::probe;
 use tests::{Gateway, SandboxProcess};
 
 /// Each provider with its own name of a model, where the operator has to say it.
-const PROVIDERS: [(&str, Option<&str>); 11] = [
+const PROVIDERS: [(&str, Option<&str>); 14] = [
     ("apimart", None),
     ("apixo", None),
     ("evolink", None),
     ("fal", None),
     ("interactions", Some("gemini-omni-1.1-flash")),
     ("kie", None),
+    ("kling", Some("kling-v2-6")),
     ("luma", Some("ray-2")),
+    ("minimax", Some("MiniMax-Hailuo-2.3")),
     ("openai", Some("sora-2")),
     ("replicate", None),
     ("runway", None),
+    ("seedance", Some("seedance-1-0-pro-250528")),
     ("v2", None),
 ];
 const MODEL: &str = "veo3.1-fast";
