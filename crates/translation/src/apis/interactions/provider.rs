@@ -32,9 +32,8 @@ const PATH: &str = "/v1beta/interactions";
 const IMAGES_MAX: usize = 10;
 /// Clips of one request, which are then references.
 const VIDEOS_MAX: usize = 3;
-/// Clip lengths in seconds, by the beginning of the model's name.
-const DURATIONS_S: [(&str, RangeInclusive<u32>); 2] =
-    [("gemini-omni-1.1-", 3..=10), ("gemini-omni-1.2-", 3..=15)];
+/// Clip lengths in seconds, by a part of the model's name.
+const DURATIONS_S: [(&str, RangeInclusive<u32>); 2] = [("omni-1.1-", 3..=10), ("omni-1.2-", 3..=15)];
 const RESOLUTIONS: [&str; 4] = ["360p", "720p", "1080p", "4k"];
 /// A seed is a signed number of 32 bits; others are folded into them.
 const SEED_MASK: u64 = 0x7fff_ffff;
@@ -240,7 +239,7 @@ fn response_format(
         format.insert("resolution".to_owned(), resolution.into());
     }
     if let Some(seconds) = duration_s {
-        let bounds = DURATIONS_S.iter().find(|(model, _)| upstream_model.starts_with(model));
+        let bounds = DURATIONS_S.iter().find(|(model, _)| upstream_model.contains(model));
         if let Some((_, bounds)) = bounds.filter(|(_, bounds)| !bounds.contains(seconds)) {
             let reason =
                 format!("{seconds}: {upstream_model} makes {} to {} seconds", bounds.start(), bounds.end());

@@ -53,7 +53,7 @@ const GEN4: &[Size] = &[
 ];
 const VEO: &[Size] = &[WIDE, TALL, size("1920:1080", "16:9", "1080p"), size("1080:1920", "9:16", "1080p")];
 
-static MODELS: [Model; 6] = [
+static MODELS: [Model; 5] = [
     Model {
         name: "gen4_turbo",
         from_text: &[],
@@ -89,17 +89,6 @@ static MODELS: [Model; 6] = [
     },
     veo31("veo3.1"),
     veo31("veo3.1_fast"),
-    Model {
-        name: "gemini_omni_flash",
-        from_text: BOTH,
-        from_image: BOTH,
-        durations_s: &[3, 4, 5, 6, 7, 8, 9, 10],
-        duration_s: None,
-        last_frame: false,
-        seed: false,
-        negative_prompt: false,
-        sound: Sound::Always,
-    },
 ];
 
 const fn veo31(name: &'static str) -> Model {
