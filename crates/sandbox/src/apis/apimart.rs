@@ -1,8 +1,9 @@
 //! APIMart as it serves its API: everything in `data` beside `code: 200`; refusals with an HTTP status and an `error`.
 //! Rules from the pages of <https://docs.apimart.ai/en/api-reference> on veo3, gpt-image-2 and task status.
 //!
-//! Deliberately absent: the dated response version, idempotency keys, uploads, remix; models of sound, which the
-//! documents do not have.
+//! Deliberately absent: the dated response version, idempotency keys; models of sound, which the documents do not have.
+
+mod more;
 
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -34,6 +35,8 @@ impl Api for ApiMart {
         match (method, path) {
             (&Method::POST, "/v1/videos/generations") => Some(Route::Submit(Kind::Video)),
             (&Method::POST, "/v1/images/generations") => Some(Route::Submit(Kind::Image)),
+            (&Method::POST, more::UPLOAD) => Some(Route::Upload),
+            (&Method::POST, _) => more::remixed(path).map(|id| Route::Derive { kind: Kind::Video, id }),
             (&Method::GET, _) => {
                 let id = path.strip_prefix("/v1/tasks/")?;
                 let is_one = !id.is_empty() && !id.contains('/');
@@ -63,6 +66,14 @@ impl Api for ApiMart {
             aspect_ratio: aspect_ratio.map(str::to_owned),
             size: size.map(str::to_owned),
         })
+    }
+
+    fn decode_derived(&self, from: &Task, body: &Value) -> Result<Order, Refusal> {
+        more::decode_remix(from, body)
+    }
+
+    fn take_file(&self, _: &Place<'_>, body: &Value, url: &str) -> Result<Answer, Refusal> {
+        more::take_file(body, url)
     }
 
     fn encode_accepted(&self, id: &str, _: &Place<'_>) -> Answer {

@@ -1,7 +1,9 @@
 //! EvoLink as it serves its API: a submit and a poll are answered with the same object, refusals with an HTTP status.
 //! Rules from the pages of <https://docs.evolink.ai/en/api-manual> on veo3.1, nano-banana, task detail and error codes.
 //!
-//! Deliberately absent: callbacks, the files API; `created` and `model` in the answer to a submit.
+//! Deliberately absent: callbacks; `created` and `model` in the answer to a submit.
+
+mod files;
 
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -39,7 +41,15 @@ impl Api for EvoLink {
             let poll = Route::Poll { id: decode_percent(id), kind: None };
             return (method == Method::GET && !id.is_empty() && !id.contains('/')).then_some(poll);
         }
-        (method == Method::POST).then_some(Route::Submit(kind_of(path)?))
+        match kind_of(path) {
+            _ if method != Method::POST => None,
+            Some(kind) => Some(Route::Submit(kind)),
+            None => path.starts_with(files::PATHS).then_some(Route::Upload),
+        }
+    }
+
+    fn take_file(&self, place: &Place<'_>, body: &Value, url: &str) -> Result<Answer, Refusal> {
+        files::take(place.path, body, url)
     }
 
     fn decode(&self, kind: Kind, _: &Place<'_>, body: &Value) -> Result<Order, Refusal> {

@@ -1,9 +1,11 @@
 //! kie.ai's Veo API and its jobs as kie serves them: every answer is HTTP 200, and the body's `code` says how it went.
 //! Rules from <https://docs.kie.ai/veo3-api/generate-veo-3-video> and `get-veo-3-video-details`.
 //!
-//! Deliberately absent: callbacks, the 1080p and 4k calls, credits.
+//! Deliberately absent: callbacks, credits.
 
+mod files;
 mod jobs;
+mod larger;
 
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -37,6 +39,9 @@ impl Api for Kie {
             (&Method::GET, "/api/v1/veo/record-info") => poll(Kind::Video),
             (&Method::POST, "/api/v1/jobs/createTask") => Some(Route::Submit(Kind::Image)),
             (&Method::GET, "/api/v1/jobs/recordInfo") => poll(Kind::Image),
+            (&Method::GET, larger::GET_1080P) => poll(Kind::Video),
+            (&Method::POST, larger::GET_4K) => Some(Route::Ask(Kind::Video)),
+            (&Method::POST, files::STREAM | files::BASE64 | files::URL) => Some(Route::Upload),
             _ => None,
         }
     }
@@ -70,7 +75,22 @@ impl Api for Kie {
         answer(200, "success", json!({ "taskId": id }))
     }
 
-    fn encode_progress(&self, task: &Task, progress: Progress, media_url: &str, _: &Place<'_>) -> Answer {
+    fn decode_ask(&self, body: &Value) -> Result<String, Refusal> {
+        larger::decode(body)
+    }
+
+    fn follows(&self, place: &Place<'_>) -> bool {
+        larger::is_asked_at(place.path)
+    }
+
+    fn take_file(&self, place: &Place<'_>, body: &Value, url: &str) -> Result<Answer, Refusal> {
+        files::take(place.path, body, url)
+    }
+
+    fn encode_progress(&self, task: &Task, progress: Progress, media_url: &str, place: &Place<'_>) -> Answer {
+        if larger::is_asked_at(place.path) {
+            return larger::encode(place.path, task, progress, media_url);
+        }
         if task.order.kind == Kind::Image {
             return jobs::encode_progress(task, progress, media_url);
         }

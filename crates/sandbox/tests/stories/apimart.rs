@@ -94,3 +94,33 @@ async fn one_path_is_two_apis_by_their_names() {
     let elsewhere = ours.replace("/apimart/", "/evolink/");
     assert_eq!(house.get(&elsewhere).await.status, StatusCode::NOT_FOUND, "a task has one API");
 }
+
+#[tokio::test]
+async fn a_finished_clip_can_be_remixed() {
+    let house = House::with_faults("").await;
+    let done = finished(&house, SUBMIT, &json!({ "model": "veo3.1-fast", "prompt": "a cat" })).await;
+    let path = format!("/apimart/v1/videos/{}/remix", done["id"].as_str().unwrap());
+    let remix = json!({ "model": "veo3.1-fast", "prompt": "the same at night", "aspect_ratio": "9:16" });
+    let remixed = finished(&house, &path, &remix).await;
+    assert_eq!(remixed["status"], "completed");
+    assert_ne!(remixed["id"], done["id"]);
+    for wrong in [
+        json!({ "prompt": "at night" }),
+        json!({ "model": "veo3.1-fast" }),
+        json!({ "model": "x", "prompt": "a" }),
+    ] {
+        assert_eq!(house.post(&path, &wrong).await.status, StatusCode::BAD_REQUEST, "{wrong}");
+    }
+    let nowhere = house.post("/apimart/v1/videos/task_NONE/remix", &remix).await;
+    assert_eq!(nowhere.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn an_image_is_taken_as_a_form() {
+    let house = House::with_faults("").await;
+    let sent = house.send_file("/apimart/v1/uploads/images", &[]).await.json();
+    assert_eq!((&sent["filename"], &sent["content_type"]), (&json!("cat.png"), &json!("image/png")));
+    assert!(sent["url"].as_str().unwrap().starts_with("http://"), "{sent}");
+    let refused = house.post("/apimart/v1/uploads/images", &json!({ "file": "cat.png" })).await;
+    assert_eq!((refused.status, &refused.json()["error"]["code"]), (StatusCode::BAD_REQUEST, &json!(400)));
+}

@@ -105,6 +105,20 @@ impl House {
         self.try_post(path, body).await.unwrap()
     }
 
+    /// Sends a file `cat.png` in the field `file` of a form, with some texts.
+    pub(crate) async fn send_file(&self, path: &str, texts: &[(&str, &str)]) -> Reply {
+        let mut body = String::new();
+        for (name, text) in texts {
+            body += &format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{text}\r\n");
+        }
+        body += "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"cat.png\"\r\n\
+                 Content-Type: image/png\r\n\r\nPNG bytes\r\n--b--\r\n";
+        let mut request = self.request(Method::POST, path, body);
+        let content_type = "multipart/form-data; boundary=b".parse().unwrap();
+        request.headers_mut().insert(header::CONTENT_TYPE, content_type);
+        self.call(request).await.unwrap()
+    }
+
     /// Polls `path` until `ended` finds what it looks for.
     pub(crate) async fn until<T>(&self, path: &str, ended: impl Fn(&Value) -> Option<T>) -> T {
         let mut ticks = tokio::time::interval(POLL_INTERVAL);

@@ -81,3 +81,21 @@ async fn refusals_have_a_status_and_a_type() {
     assert_eq!(said(unknown).await, (404, "not_found_error".into()));
     assert_eq!(house.ledger().await["entries"], json!([]), "nothing was accepted");
 }
+
+#[tokio::test]
+async fn a_file_is_taken_in_three_ways() {
+    const PATHS: &str = "/evolink/api/v1/files/upload";
+    let house = House::with_faults("").await;
+    let sent = house.send_file(&format!("{PATHS}/stream"), &[]).await.json();
+    assert_eq!((&sent["success"], &sent["data"]["file_name"]), (&json!(true), &json!("cat.png")));
+    assert!(sent["data"]["file_url"].as_str().unwrap().starts_with("http://"), "{sent}");
+    let base64 = json!({ "base64_data": "iVBORw0KGgo=", "file_name": "a.png" });
+    assert_eq!(house.post(&format!("{PATHS}/base64"), &base64).await.json()["data"]["file_name"], "a.png");
+    let url = json!({ "file_url": "https://example.com/a.png" });
+    assert_eq!(house.post(&format!("{PATHS}/url"), &url).await.status, StatusCode::OK);
+    for (path, wrong) in [("stream", &url), ("base64", &url), ("url", &base64)] {
+        let refused = house.post(&format!("{PATHS}/{path}"), wrong).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{path}");
+        assert_eq!(refused.json()["error"]["type"], "invalid_request_error");
+    }
+}

@@ -122,3 +122,63 @@ async fn a_picture_is_a_job() {
     assert_eq!(finished("a cafe [sandbox:fail]").await["failCode"], "501");
     assert_eq!(finished("a cafe [sandbox:policy]").await["failCode"], "400");
 }
+
+#[tokio::test]
+async fn a_clip_is_there_in_larger_sizes_some_time_after_it() {
+    let house = House::with_faults("").await;
+    let is_ready = |reply: &Value| reply["data"]["resultUrl"].is_string().then(|| reply.clone());
+    let submitted = house.submit_kie("a cat").await;
+    let id = submitted["data"]["taskId"].as_str().unwrap();
+    let larger = house.until(&format!("/api/v1/veo/get-1080p-video?taskId={id}&index=0"), is_ready).await;
+    assert_eq!(larger["code"], 200);
+    let clip = house.get(larger["data"]["resultUrl"].as_str().unwrap()).await;
+    assert_eq!(clip.headers[header::CONTENT_TYPE], "video/mp4");
+    let in_4k = house.post("/api/v1/veo/get-4k-video", &json!({ "taskId": id, "index": 0 })).await.json();
+    assert_eq!((&in_4k["code"], &in_4k["data"]["taskId"]), (&json!(200), &json!(id)));
+    assert_eq!(in_4k["data"]["resultUrls"][0], larger["data"]["resultUrl"]);
+}
+
+#[tokio::test]
+async fn a_larger_clip_that_is_not_there_is_refused_in_words() {
+    let house = House::with_faults("").await;
+    let submitted = house.submit_kie("a cat [sandbox:slow=3600s]").await;
+    let id = submitted["data"]["taskId"].as_str().unwrap();
+    let get_1080p =
+        async |id: &str| house.get(&format!("/api/v1/veo/get-1080p-video?taskId={id}&index=0")).await.json();
+    let get_4k = async |body: &Value| house.post("/api/v1/veo/get-4k-video", body).await.json();
+    let early = get_1080p(id).await;
+    assert_eq!((&early["code"], &early["data"]), (&json!(400), &Value::Null));
+    assert!(early["msg"].as_str().unwrap().contains("is processing"), "{early}");
+    let early = get_4k(&json!({ "taskId": id })).await;
+    let nothing = json!({ "taskId": id, "resultUrls": null, "imageUrls": null });
+    assert_eq!((&early["code"], &early["data"]), (&json!(422), &nothing));
+    assert!(early["msg"].as_str().unwrap().contains("is processing"), "{early}");
+    assert_eq!(get_1080p("none").await["code"], 422);
+    for wrong in
+        [json!({}), json!({ "taskId": id, "index": "0" }), json!({ "taskId": id, "callBackUrl": "x" })]
+    {
+        assert_eq!(get_4k(&wrong).await["code"], 422, "{wrong}");
+    }
+    let failed = house.submit_kie("a cat [sandbox:fail]").await;
+    let id = failed["data"]["taskId"].as_str().unwrap();
+    house.finished_kie(id).await;
+    let path = format!("/api/v1/veo/get-1080p-video?taskId={id}&index=0");
+    house.until(&path, |reply| (reply["code"] == 422).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_file_is_taken_in_three_ways() {
+    let house = House::with_faults("").await;
+    let sent = house.send_file("/api/file-stream-upload", &[("uploadPath", "images")]).await.json();
+    assert_eq!((&sent["success"], &sent["code"]), (&json!(true), &json!(200)));
+    assert_eq!(sent["data"]["filePath"], "images/cat.png");
+    assert!(sent["data"]["downloadUrl"].as_str().unwrap().starts_with("http://"), "{sent}");
+    let base64 = json!({ "base64Data": "iVBORw0KGgo=", "uploadPath": "images" });
+    assert_eq!(house.post("/api/file-base64-upload", &base64).await.json()["code"], 200);
+    let url = json!({ "fileUrl": "https://example.com/a.png", "uploadPath": "images", "fileName": "b.png" });
+    assert_eq!(house.post("/api/file-url-upload", &url).await.json()["data"]["fileName"], "b.png");
+    assert_eq!(house.send_file("/api/file-stream-upload", &[]).await.json()["code"], 422, "no uploadPath");
+    assert_eq!(house.post("/api/file-stream-upload", &base64).await.json()["code"], 422, "no form");
+    let elsewhere = json!({ "fileUrl": "ftp://example.com/a.png", "uploadPath": "images" });
+    assert_eq!(house.post("/api/file-url-upload", &elsewhere).await.json()["code"], 422);
+}
