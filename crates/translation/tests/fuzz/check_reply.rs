@@ -26,7 +26,7 @@ pub(crate) fn check_submit(
     if let Ok(url) = measured(message.size(), || provider.decode_upload(&reply)) {
         check_url(&url);
     }
-    match measured(message.size(), || provider.decode_submit(&reply)) {
+    match measured(message.size(), || provider.decode_submit_of(&request, &reply)) {
         SubmitOutcome::Accepted { handle } => {
             assert!(!handle.trim().is_empty(), "a handle of spaces");
             check_polls(
