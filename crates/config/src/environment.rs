@@ -42,8 +42,10 @@ impl Environment for ProcessEnvironment {
 
 /// Where a secret is. Never the secret itself: what does not look like a reference is refused unseen.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum SecretRef {
+pub enum SecretRef {
+    /// In an environment variable of that name.
     Env(String),
+    /// In a file, as its only line.
     File(PathBuf),
 }
 
@@ -69,9 +71,16 @@ impl SecretRef {
         match text.trim() {
             "" => Err(format!("{self} is empty")),
             secret if secret.chars().all(|c| c.is_ascii_graphic()) => Ok(secret.to_owned()),
+            key_file if is_key_file(key_file) => Ok(key_file.to_owned()),
             _ => Err(format!("{self} holds characters that a header cannot carry")),
         }
     }
+}
+
+/// Whether a text is a key file in JSON. No header carries it: whoever gets it signs with what is in it.
+fn is_key_file(text: &str) -> bool {
+    serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text)
+        .is_ok_and(|fields| fields.contains_key("private_key"))
 }
 
 impl fmt::Display for SecretRef {
@@ -122,6 +131,29 @@ mod tests {
         assert_eq!(SecretRef::parse("env:"), None);
         assert_eq!(SecretRef::parse("ENV:KEY"), None);
         assert_eq!(SecretRef::parse("env:KEY"), Some(SecretRef::Env("KEY".into())));
+    }
+
+    #[test]
+    fn a_key_file_may_have_lines_and_nothing_else_may() {
+        struct One(&'static str);
+
+        impl Environment for One {
+            fn variable(&self, _: &str) -> Option<String> {
+                Some(self.0.to_owned())
+            }
+
+            fn file(&self, _: &Path) -> Result<String, String> {
+                Err("there are no files".to_owned())
+            }
+        }
+
+        let resolved = |text| SecretRef::Env("KEY".into()).resolve(&One(text));
+        let file = "{\n  \"private_key\": \"-----BEGIN PRIVATE KEY-----\\nAAAA\\n\"\n}";
+        assert_eq!(resolved(file), Ok(file.to_owned()));
+        for other in ["two lines\nof text", "{ \"key\": 1 }", "[1, 2]", "{ broken"] {
+            let refused = resolved(other).unwrap_err();
+            assert!(refused.contains("characters that a header cannot carry"), "{other}");
+        }
     }
 
     #[test]

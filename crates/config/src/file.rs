@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::environment::SecretRef;
-use crate::sections::{DefaultModels, Egress, Limits, Log, Sandbox, Server, Store, Tasks};
+use crate::sections::{Callbacks, DefaultModels, Egress, Limits, Log, Sandbox, Server, Store, Tasks};
 use crate::text::{DurationText, SizeText};
 
 /// The configuration of filmgate. Every key may be left out.
@@ -23,6 +23,7 @@ pub(crate) struct File {
     pub(crate) tasks: Tasks,
     pub(crate) limits: Limits,
     pub(crate) egress: Egress,
+    pub(crate) callbacks: Callbacks,
     /// Client keys, besides those made with "filmgate keys create".
     pub(crate) keys: Vec<KeyEntry>,
     pub(crate) default_models: DefaultModels,
@@ -45,6 +46,7 @@ impl Default for File {
             tasks: Tasks::default(),
             limits: Limits::default(),
             egress: Egress::default(),
+            callbacks: Callbacks::default(),
             keys: Vec::new(),
             default_models: DefaultModels::default(),
             models: Vec::new(),

@@ -23,11 +23,12 @@ use std::path::Path;
 
 use findings::Findings;
 
-pub use environment::{Environment, ProcessEnvironment};
+pub use environment::{Environment, ProcessEnvironment, SecretRef};
 pub use problem::{Place, Problem, Problems};
 pub use reference::{generated_files, reference, schema};
 pub use sections::{
-    DefaultModels, Limits, Log, LogFormat, LogLevel, Sandbox, Server, Store, Tasks, Tls, sandbox_account,
+    Callbacks, DefaultModels, Egress, Limits, Log, LogFormat, LogLevel, Sandbox, Server, Store, Tasks, Tls,
+    sandbox_account,
 };
 pub use settings::{ClientKey, Config, Hop, Route};
 

@@ -25,6 +25,13 @@ pub(crate) fn resolve(
     let accounts = accounts::resolve(&file.accounts, known, environment, findings);
     let routes = routes::resolve(&file, known, findings);
     let keys = keys::resolve(&file, known, environment, findings);
+    let each = file.callbacks.secrets.iter().enumerate();
+    let callback_secrets = each
+        .filter_map(|(index, secret)| {
+            let path = format!("callbacks.secrets[{index}]");
+            accounts::credential(Some(secret), &path, environment, findings)
+        })
+        .collect();
     Config {
         server: file.server,
         data_dir: file.data_dir,
@@ -32,6 +39,8 @@ pub(crate) fn resolve(
         tasks: file.tasks,
         limits: file.limits,
         egress: file.egress,
+        callbacks: file.callbacks,
+        callback_secrets,
         keys,
         default_models: file.default_models,
         models,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::environment::SecretRef;
 use crate::text::{self, DurationText, SizeText};
 
 const KIB: u64 = 1 << 10;
@@ -269,6 +270,50 @@ pub struct Egress {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("examples" = [["10.20.0.0/16", "fd00:20::/32"]]))]
     pub allow: Vec<String>,
+}
+
+/// Messages that tell clients' own servers how their tasks ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Callbacks {
+    /// Secrets that sign messages, newest first, as env:NAME or file:PATH: text, or base64 behind whsec_. A message carries
+    /// a signature for each, so that a secret can be changed without a gap. Without any, messages are not signed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("examples" = [["env:CALLBACK_SECRET"]]))]
+    pub secrets: Vec<SecretRef>,
+    /// For one try, connecting included.
+    #[serde(with = "text::duration")]
+    #[schemars(with = "DurationText")]
+    pub timeout: Duration,
+    /// Tries of one message; after the last it is kept as dead, and can be replayed.
+    #[schemars(range(min = 1))]
+    pub tries_max: u32,
+    /// From the first failed try to the second; doubles each time.
+    #[serde(with = "text::duration")]
+    #[schemars(with = "DurationText")]
+    pub retry_after: Duration,
+    /// Tries at one time.
+    #[schemars(range(min = 1))]
+    pub at_once_max: usize,
+    /// Tries at one time to one host, so that a slow receiver delays nobody else.
+    #[schemars(range(min = 1))]
+    pub per_host_max: usize,
+    /// Whether clients may name plain http URLs.
+    pub allow_http: bool,
+}
+
+impl Default for Callbacks {
+    fn default() -> Self {
+        Self {
+            secrets: Vec::new(),
+            timeout: Duration::from_secs(10),
+            tries_max: 4,
+            retry_after: Duration::from_secs(1),
+            at_once_max: 64,
+            per_host_max: 8,
+            allow_http: false,
+        }
+    }
 }
 
 /// What one client key may do, unless the key says otherwise.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use domain::{Account, AccountName, Credential, ModelSpec};
 
-use crate::sections::{DefaultModels, Egress, Limits, Log, Sandbox, Server, Store, Tasks};
+use crate::sections::{Callbacks, DefaultModels, Egress, Limits, Log, Sandbox, Server, Store, Tasks};
 
 /// A configuration in which everything fits together. Its default is that of an empty file.
 #[derive(Debug, Clone)]
@@ -21,6 +21,10 @@ pub struct Config {
     pub limits: Limits,
     /// Whom the gateway calls; each entry is a block of addresses.
     pub egress: Egress,
+    /// Messages to clients' own servers.
+    pub callbacks: Callbacks,
+    /// The secrets that `callbacks` names, in the same order.
+    pub callback_secrets: Vec<Credential>,
     /// Client keys that the file declares; no two have the same name or secret.
     pub keys: Vec<ClientKey>,
     /// The model of a request that names none; each is known.

@@ -22,8 +22,12 @@ pub(crate) enum Command {
     Generate(GenerateOptions),
     /// Reports every problem of a config file.
     Check(ConfigOptions),
+    /// Says which accounts would serve a request, in which order, and what each would be sent. Nothing is sent.
+    Explain(ExplainOptions),
     /// Makes, lists and revokes client keys.
     Keys(KeysOptions),
+    /// Lists messages to clients' own servers, and sends dead ones again.
+    Deliveries(DeliveriesOptions),
     /// Runs upstreams that do not exist, for trying out and for tests.
     Sandbox(SandboxOptions),
     /// Prints the JSON Schema of the config file.
@@ -93,6 +97,62 @@ pub(crate) struct GenerateOptions {
     pub(crate) key: Option<String>,
     #[command(flatten)]
     pub(crate) data: DataOptions,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainOptions {
+    /// The model; the scope's default if absent.
+    #[arg(long)]
+    pub(crate) model: Option<String>,
+    /// The kind of result.
+    #[arg(long, default_value = "videos", value_parser = ["videos", "images", "audio"])]
+    pub(crate) scope: String,
+    /// What to make.
+    #[arg(long, default_value = "a cat")]
+    pub(crate) prompt: String,
+    /// The URL of an image that goes in. May be repeated.
+    #[arg(long = "image", value_name = "URL")]
+    pub(crate) images: Vec<String>,
+    /// Width to height, for instance 16:9.
+    #[arg(long, value_name = "W:H")]
+    pub(crate) aspect_ratio: Option<String>,
+    /// For instance 1080p.
+    #[arg(long)]
+    pub(crate) resolution: Option<String>,
+    /// Seconds.
+    #[arg(long)]
+    pub(crate) duration: Option<u32>,
+    #[command(flatten)]
+    pub(crate) data: DataOptions,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeliveriesOptions {
+    #[command(subcommand)]
+    pub(crate) action: DeliveriesAction,
+    #[command(flatten)]
+    pub(crate) data: DataOptions,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeliveriesAction {
+    /// Lists messages, latest first.
+    List {
+        /// Only those.
+        #[arg(long, default_value = "dead", value_parser = ["waiting", "delivered", "dead"])]
+        state: String,
+        /// At most so many.
+        #[arg(long, default_value_t = 100)]
+        max: usize,
+    },
+    /// Sends dead messages again.
+    Replay {
+        /// The id of one, as `list` shows it.
+        id: Option<String>,
+        /// All of them.
+        #[arg(long)]
+        all: bool,
+    },
 }
 
 #[derive(Debug, Args)]

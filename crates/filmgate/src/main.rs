@@ -3,7 +3,9 @@
 
 mod check;
 mod cli;
+mod deliveries;
 mod embedded;
+mod explain;
 mod generate;
 mod keys;
 mod sandbox_command;
@@ -35,7 +37,9 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(options) => serve::run(&options).await,
         Command::Generate(options) => generate::run(options).await,
         Command::Check(options) => check::run(&options),
+        Command::Explain(options) => explain::run(&options),
         Command::Keys(options) => keys::run(options).await,
+        Command::Deliveries(options) => deliveries::run(options).await,
         Command::Sandbox(options) => sandbox_command::run(options).await,
         Command::Schema => check::schema(),
     }

@@ -13,7 +13,7 @@ use limits::RateLimits;
 use routing::{Candidate, Catalogue, Route, Router};
 use sandbox::Sandbox;
 use store::{SqliteSettings, SqliteStore, TaskStore};
-use tasks::{AssetStorage, DeclaredKey, Keyring, Parts, Shared, TaskService, Worker};
+use tasks::{AssetStorage, DeclaredKey, Deliverer, Keyring, Parts, Shared, TaskService, Worker};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -74,7 +74,11 @@ impl Running {
             draining: Draining::default(),
         };
         let serving = Some(serve((public, admin), gateway, stopped.clone()));
-        let worker = tokio::spawn(Worker::new(shared).run(until_true(stopped)));
+        let worker = Worker::new(Arc::clone(&shared)).run(until_true(stopped.clone()));
+        let deliverer = Deliverer::new(shared).run(until_true(stopped));
+        let worker = tokio::spawn(async move {
+            tokio::join!(worker, deliverer);
+        });
         let worker_grace = config.tasks.submit_timeout + WORKER_GRACE_MARGIN;
         Ok(Self { url, admin: admin_addr, keyring, stop, serving, worker, worker_grace, sandbox })
     }
@@ -223,12 +227,15 @@ fn keyring(config: &Config, store: Arc<dyn TaskStore>) -> Keyring {
     Keyring::new(store, from_config.chain(from_environment), defaults)
 }
 
-fn parts(
-    config: &Config,
-    store: Arc<dyn TaskStore>,
-    sandbox: Option<&Sandbox>,
-    (rates, base_url): (Arc<RateLimits>, String),
-) -> anyhow::Result<Parts> {
+/// What decides whom a request goes to.
+pub(crate) struct Routing {
+    pub(crate) catalogue: Catalogue,
+    pub(crate) router: Router,
+    pub(crate) accounts: Vec<Account>,
+}
+
+/// The models, routes and accounts of `config`, with those of the embedded sandbox at `sandbox_url` if it has one.
+pub(crate) fn routing(config: &Config, sandbox_url: Option<&str>) -> anyhow::Result<Routing> {
     let defaults = [
         (Scope::Videos, &config.default_models.videos),
         (Scope::Images, &config.default_models.images),
@@ -237,14 +244,23 @@ fn parts(
     let defaults = defaults.into_iter().filter_map(|(scope, model)| Some((scope, model.clone()?)));
     let catalogue = Catalogue::builtin().with(config.models.clone(), defaults)?;
     let mut accounts = config.accounts.clone();
-    if let Some(sandbox) = sandbox {
-        accounts.extend(embedded::accounts(&format!("http://{}", sandbox.addr())));
-    }
-    let routes = if config.routes.is_empty() && sandbox.is_some() {
+    accounts.extend(sandbox_url.map(embedded::accounts).unwrap_or_default());
+    let routes = if config.routes.is_empty() && sandbox_url.is_some() {
         embedded::routes(&catalogue)
     } else {
         routes(config, &accounts)?
     };
+    Ok(Routing { catalogue, router: Router::new(routes), accounts })
+}
+
+fn parts(
+    config: &Config,
+    store: Arc<dyn TaskStore>,
+    sandbox: Option<&Sandbox>,
+    (rates, base_url): (Arc<RateLimits>, String),
+) -> anyhow::Result<Parts> {
+    let sandbox_url = sandbox.map(|sandbox| format!("http://{}", sandbox.addr()));
+    let Routing { catalogue, router, accounts } = routing(config, sandbox_url.as_deref())?;
     let upstream = Upstream::new(upstream::Settings {
         connect_timeout: config.tasks.connect_timeout,
         reply_bytes_max: usize::try_from(config.tasks.reply_bytes_max)?,
@@ -254,7 +270,7 @@ fn parts(
     Ok(Parts {
         store,
         catalogue,
-        router: Router::new(routes),
+        router,
         accounts,
         upstream,
         rates,
@@ -281,8 +297,22 @@ fn task_settings(config: &Config, base_url: String) -> tasks::Settings {
         input_timeout: tasks.input_timeout,
         input_hold: tasks.input_retry_for,
         inline_result_bytes_max: tasks.inline_result_bytes_max,
+        callbacks: callback_settings(config),
         live_view_max: tasks.live_view_max,
         attempts_max: tasks.attempts_max,
+    }
+}
+
+fn callback_settings(config: &Config) -> tasks::CallbackSettings {
+    let callbacks = &config.callbacks;
+    tasks::CallbackSettings {
+        timeout: callbacks.timeout,
+        tries_max: callbacks.tries_max,
+        retry_after: callbacks.retry_after,
+        at_once_max: callbacks.at_once_max,
+        per_host_max: callbacks.per_host_max,
+        allow_http: callbacks.allow_http,
+        signer: tasks::Signer::new(&config.callback_secrets),
     }
 }
 

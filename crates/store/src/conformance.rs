@@ -7,6 +7,7 @@ pub mod advances;
 pub mod attempts;
 pub mod claims;
 pub mod creation;
+pub mod deliveries;
 pub mod records;
 mod samples;
 pub mod survival;
@@ -75,6 +76,14 @@ macro_rules! stamp_conformance {
                 another_attempt_may_follow_a_failed_one
                 live_attempts_are_those_of_live_tasks
                 live_tasks_are_counted_by_state
+            }
+            deliveries {
+                a_message_is_stored_with_the_end_of_its_task
+                a_stale_writer_leaves_no_message
+                a_message_is_tried_until_it_is_settled
+                a_claimed_message_is_sent_by_one
+                a_busy_host_keeps_nobody_else_waiting
+                dead_messages_are_listed_and_replayed
             }
             wishes {
                 a_list_has_the_owners_tasks_by_age

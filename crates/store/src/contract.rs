@@ -5,6 +5,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::{AccountName, AssetId, OwnerId, Scope, Task, TaskId, Timestamp};
 
+use crate::{Delivery, DeliveryClaim, DeliveryState, NewDelivery, Tried};
+
 /// Durable tasks. What a method has answered with `Ok` survives the loss of the process and of power.
 ///
 /// Leases and due times are kept by the store's own clock, never by the callers', so that replicas whose clocks differ
@@ -26,7 +28,14 @@ pub trait TaskStore: Send + Sync {
     /// With `Next::Keep` the claim is kept and its lease renewed; otherwise it ends. A terminal state frees the owner's slot in the
     /// same transaction. A writer whose epoch or version is not the stored one changes nothing: [`StoreError::Stale`].
     /// A lease that has run out but that nobody took still counts: what its holder learned must not be lost.
-    async fn advance(&self, task: &Task, epoch: u64, next: Next) -> Result<u64, StoreError>;
+    /// The `message` of a task that ends is stored in the same transaction, or not at all.
+    async fn advance(
+        &self,
+        task: &Task,
+        epoch: u64,
+        next: Next,
+        message: Option<&NewDelivery>,
+    ) -> Result<u64, StoreError>;
 
     /// Gives claimed tasks back without changing them, due after `delay`. Ignores claims that are no longer held.
     async fn release(&self, claims: &[(TaskId, u64)], delay: Duration) -> Result<(), StoreError>;
@@ -49,6 +58,28 @@ pub trait TaskStore: Send + Sync {
 
     /// Makes an ended task absent for its owner. False if there is none that has ended, or it was forgotten before.
     async fn forget(&self, id: &TaskId) -> Result<bool, StoreError>;
+
+    /// Takes up to `max` due messages for `holder`, oldest due first, but none to a host of `busy`. Until `lease` has
+    /// passed or they are settled, nobody else gets them.
+    async fn claim_deliveries(
+        &self,
+        holder: &str,
+        lease: Duration,
+        max: usize,
+        busy: &[String],
+    ) -> Result<Vec<DeliveryClaim>, StoreError>;
+
+    /// Notes what became of a try of a claimed message. A claim that is no longer held changes nothing: [`StoreError::Stale`].
+    async fn settle_delivery(&self, id: &str, epoch: u64, tried: &Tried) -> Result<(), StoreError>;
+
+    /// Until the next message is due, to whichever host; `None` if none waits.
+    async fn next_delivery_in(&self) -> Result<Option<Duration>, StoreError>;
+
+    /// Up to `max` messages in that state, latest first.
+    async fn deliveries(&self, state: DeliveryState, max: usize) -> Result<Vec<Delivery>, StoreError>;
+
+    /// Makes dead messages due at once, with all their tries before them: the one of that id, or all. How many there were.
+    async fn replay_deliveries(&self, id: Option<&str>) -> Result<u64, StoreError>;
 
     /// Notes an asset whose bytes are already stored. A second one of that id is [`StoreError::Conflict`].
     async fn put_asset(&self, asset: &AssetRecord) -> Result<(), StoreError>;

@@ -6,7 +6,9 @@
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod contract;
+mod deliveries;
 mod sqlite;
 
 pub use contract::*;
+pub use deliveries::{Delivery, DeliveryClaim, DeliveryState, NewDelivery, Tried};
 pub use sqlite::{Clock, SqliteSettings, SqliteStore};

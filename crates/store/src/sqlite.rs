@@ -8,6 +8,7 @@ mod checkpoint;
 mod claims;
 mod clock;
 mod connection;
+mod deliveries;
 mod keys;
 mod lock;
 mod migrations;
@@ -35,7 +36,10 @@ use self::lock::ServerLock;
 use self::readers::Readers;
 use self::rows::{ChangeRow, NewRow};
 use self::writer::Writer;
-use crate::{Admission, AssetRecord, Claim, KeyRecord, ListTasks, Next, StoreError, TaskStore};
+use crate::{
+    Admission, AssetRecord, Claim, Delivery, DeliveryClaim, DeliveryState, KeyRecord, ListTasks, NewDelivery,
+    Next, StoreError, TaskStore, Tried,
+};
 
 /// Tasks in one SQLite file. Dropped, it finishes the writes that are queued; that blocks for about one commit.
 ///
@@ -124,11 +128,25 @@ impl TaskStore for SqliteStore {
         self.writer.write(claim).await.map(claims::decode)
     }
 
-    async fn advance(&self, task: &Task, epoch: u64, next: Next) -> Result<u64, StoreError> {
-        let id = task.id.clone();
+    async fn advance(
+        &self,
+        task: &Task,
+        epoch: u64,
+        next: Next,
+        message: Option<&NewDelivery>,
+    ) -> Result<u64, StoreError> {
+        let (id, message) = (task.id.clone(), message.cloned());
         let change = ChangeRow::encode(task)?;
         let clock = self.clock.clone();
-        self.writer.write(move |c| tasks::advance(c, (id.as_str(), epoch), &change, next, clock.now())).await
+        let advance = move |c: &Connection| {
+            let now = clock.now();
+            let version = tasks::advance(c, (id.as_str(), epoch), &change, next, now)?;
+            if let Some(message) = &message {
+                deliveries::store(c, id.as_str(), message, now)?;
+            }
+            Ok(version)
+        };
+        self.writer.write(advance).await
     }
 
     async fn release(&self, claims: &[(TaskId, u64)], delay: Duration) -> Result<(), StoreError> {
@@ -162,6 +180,37 @@ impl TaskStore for SqliteStore {
     async fn forget(&self, id: &TaskId) -> Result<bool, StoreError> {
         let (id, clock) = (id.clone(), self.clock.clone());
         self.writer.write(move |c| wishes::forget(c, &id, clock.now())).await
+    }
+
+    async fn claim_deliveries(
+        &self,
+        holder: &str,
+        lease: Duration,
+        max: usize,
+        busy: &[String],
+    ) -> Result<Vec<DeliveryClaim>, StoreError> {
+        let (holder, clock) = (holder.to_owned(), self.clock.clone());
+        let busy = serde_json::Value::from(busy.to_vec()).to_string();
+        let claim = move |c: &Connection| deliveries::claim(c, &holder, &busy, (lease, max), clock.now());
+        self.writer.write(claim).await
+    }
+
+    async fn settle_delivery(&self, id: &str, epoch: u64, tried: &Tried) -> Result<(), StoreError> {
+        let (id, tried, clock) = (id.to_owned(), tried.clone(), self.clock.clone());
+        self.writer.write(move |c| deliveries::settle(c, (&id, epoch), &tried, clock.now())).await
+    }
+
+    async fn next_delivery_in(&self) -> Result<Option<Duration>, StoreError> {
+        self.read(|c| deliveries::next_in(c, self.clock.now()))
+    }
+
+    async fn deliveries(&self, state: DeliveryState, max: usize) -> Result<Vec<Delivery>, StoreError> {
+        self.scan(move |c| deliveries::list(c, state, max)).await
+    }
+
+    async fn replay_deliveries(&self, id: Option<&str>) -> Result<u64, StoreError> {
+        let (id, clock) = (id.map(str::to_owned), self.clock.clone());
+        self.writer.write(move |c| deliveries::replay(c, id.as_deref(), clock.now())).await
     }
 
     async fn put_asset(&self, asset: &AssetRecord) -> Result<(), StoreError> {

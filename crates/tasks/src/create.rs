@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{
-    AssetId, AttemptOutcome, Basis, Client, Draft, DraftBasis, DraftInput, DraftMedia, Failure, FailureKind,
-    GenerationRequest, Input, Media, Task, TaskId, TaskState,
+    AssetId, AttemptOutcome, Basis, Callback, Client, Draft, DraftBasis, DraftInput, DraftMedia, Failure,
+    FailureKind, GenerationRequest, Input, Media, Task, TaskId, TaskState,
 };
 use sha2::{Digest as _, Sha256};
 use store::{Admission, StoreError};
@@ -73,6 +73,7 @@ impl TaskService {
             let text = format!("model: \"{}\" is not served by this gateway", model.name);
             return Err(Failure::new(FailureKind::ModelNotFound, text));
         }
+        self.check_callback(draft.callback.as_ref())?;
         let roles = model.roles(&draft.inputs);
         let (model, scope) = (model.name.clone(), model.scope);
         let created_at = clock::now();
@@ -141,6 +142,16 @@ impl TaskService {
                 self.get(client, &task.id, None).await.map(|stored| (*stored).clone())
             }
             Err(error) => Err(store_failure(&error)),
+        }
+    }
+
+    /// Refuses a listener that no message could ever reach, while its client still listens.
+    fn check_callback(&self, callback: Option<&Callback>) -> Result<(), Failure> {
+        let Some(Callback { url, .. }) = callback else { return Ok(()) };
+        let allow_http = self.shared.settings.callbacks.allow_http;
+        match self.shared.upstream.check_listener(url, allow_http) {
+            Ok(_host) => Ok(()),
+            Err(reason) => Err(Failure::invalid("callback_url", format!("callback_url: {reason}"))),
         }
     }
 

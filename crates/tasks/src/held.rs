@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use domain::{Failure, IllegalTransition, Task, TaskEvent, TaskId};
-use store::{Claim, Next, StoreError};
+use store::{Claim, NewDelivery, Next, StoreError};
 
-use crate::clock;
 use crate::shared::Shared;
+use crate::{clock, deliveries};
 
 /// Tries of one write while the store does not take it, and the wait before the second; it doubles each time.
 const WRITE_TRIES: u32 = 6;
@@ -75,7 +75,9 @@ impl<'a> Held<'a> {
     }
 
     async fn write(&mut self, next: Next) -> Result<(), StepError> {
-        match self.write_with_retries(next).await {
+        // Made once, so that every try of the write stores the same message.
+        let message = deliveries::message(self.shared, &self.task);
+        match self.write_with_retries(next, message.as_ref()).await {
             Ok(version) => self.task.version = version,
             Err(source) => {
                 self.shared.live.forget(&self.task.id);
@@ -88,6 +90,9 @@ impl<'a> Held<'a> {
         if self.task.state.is_terminal() || !live {
             self.shared.give_slot_back(&self.task.id);
         }
+        if message.is_some() {
+            self.shared.wake_deliverer.notify_one();
+        }
         if self.task.state.is_terminal() {
             self.shared.metrics.ended(&self.task.state);
             tracing::info!(task = %self.task.id, state = self.task.state.name(), "task ended");
@@ -96,10 +101,10 @@ impl<'a> Held<'a> {
     }
 
     /// A store that is away for a moment must not cost what the upstream has just told us.
-    async fn write_with_retries(&self, next: Next) -> Result<u64, StoreError> {
+    async fn write_with_retries(&self, next: Next, message: Option<&NewDelivery>) -> Result<u64, StoreError> {
         let mut wait = WRITE_RETRY_AFTER;
         for _try in 1..WRITE_TRIES {
-            match self.shared.store.advance(&self.task, self.epoch, next).await {
+            match self.shared.store.advance(&self.task, self.epoch, next, message).await {
                 Err(error @ (StoreError::Unavailable(_) | StoreError::Backend { .. })) => {
                     tracing::warn!(task = %self.task.id, %error, "the store did not take a write, trying again");
                     tokio::time::sleep(wait).await;
@@ -108,6 +113,6 @@ impl<'a> Held<'a> {
                 result => return result,
             }
         }
-        self.shared.store.advance(&self.task, self.epoch, next).await
+        self.shared.store.advance(&self.task, self.epoch, next, message).await
     }
 }

@@ -10,6 +10,7 @@ pub(crate) struct Metrics {
     submits: IntCounterVec,
     polls: IntCounterVec,
     copies: IntCounterVec,
+    deliveries: IntCounterVec,
     live: IntGaugeVec,
     panics: IntCounter,
 }
@@ -42,6 +43,11 @@ impl Metrics {
                 "Results copied from upstreams.",
                 &["account", "outcome"],
             )?,
+            deliveries: counter(
+                "callback_tries_total",
+                "Tries to tell a client's own server.",
+                &["outcome"],
+            )?,
             panics,
             live,
         })
@@ -69,6 +75,10 @@ impl Metrics {
 
     pub(crate) fn copied(&self, account: &str, outcome: &str) {
         self.copies.with_label_values(&[account, outcome]).inc();
+    }
+
+    pub(crate) fn delivery_tried(&self, outcome: &str) {
+        self.deliveries.with_label_values(&[outcome]).inc();
     }
 
     pub(crate) fn panicked(&self) {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::Signer;
+
 /// Bounds of the service and the worker.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -35,8 +37,29 @@ pub struct Settings {
     pub input_hold: Duration,
     /// The largest sum of results that one reply holds.
     pub inline_result_bytes_max: u64,
+    /// Messages to clients' own servers.
+    pub callbacks: CallbackSettings,
     /// Live tasks that polls find in memory; 0 where another process writes the same store.
     pub live_view_max: usize,
     /// Submissions of one task, counting those that were refused or never left.
     pub attempts_max: u32,
+}
+
+/// Bounds of the messages to clients' own servers.
+#[derive(Debug, Clone)]
+pub struct CallbackSettings {
+    /// One try, from resolving to the answer.
+    pub timeout: Duration,
+    /// Tries of one message, at least 1.
+    pub tries_max: u32,
+    /// From the first failed try to the second; it doubles each time.
+    pub retry_after: Duration,
+    /// Tries at one time.
+    pub at_once_max: usize,
+    /// Tries at one time to one host, at least 1, so that a slow receiver delays nobody else.
+    pub per_host_max: usize,
+    /// Whether messages may go over plain HTTP.
+    pub allow_http: bool,
+    /// Signs messages.
+    pub signer: Signer,
 }

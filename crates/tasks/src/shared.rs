@@ -49,6 +49,8 @@ pub struct Shared {
     pub(crate) metrics: Metrics,
     /// Wakes the worker: something is due now.
     pub(crate) wake: Notify,
+    /// Wakes the deliverer: a message is due now.
+    pub(crate) wake_deliverer: Notify,
     /// What polls find without the store.
     pub(crate) live: LiveView,
     /// Tasks that wait for room at an account.
@@ -81,6 +83,7 @@ impl Shared {
             settings: parts.settings,
             metrics: Metrics::new(registry)?,
             wake: Notify::new(),
+            wake_deliverer: Notify::new(),
             lines: Lines::default(),
             watchers: Watchers::default(),
             slots,

@@ -4,6 +4,7 @@ mod body;
 mod dial;
 mod download;
 mod egress;
+mod notify;
 mod send;
 
 pub use body::{MediaFile, Outgoing};

@@ -22,7 +22,8 @@ const IDLE_MAX: Duration = Duration::from_secs(20);
 const LARGE_REPLY_BYTES: usize = 4 << 20;
 /// Large replies that are read at one time; others wait with what they have.
 const LARGE_REPLIES_MAX: usize = 8;
-const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("filmgate/", env!("CARGO_PKG_VERSION")));
+pub(crate) const USER_AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("filmgate/", env!("CARGO_PKG_VERSION")));
 
 pub(crate) type HttpClient = Client<Connector, CallBody>;
 

@@ -8,7 +8,7 @@ use url::Url;
 use crate::environment::Environment;
 use crate::file::File;
 use crate::findings::Findings;
-use crate::sections::{Egress, Limits, Server, Store, Tasks, Tls};
+use crate::sections::{Callbacks, Egress, Limits, Server, Store, Tasks, Tls};
 
 /// Below, ordinary requests would be refused; above, a head is no longer one.
 const HEAD_BYTES: std::ops::RangeInclusive<u64> = 8 << 10..=1 << 20;
@@ -23,6 +23,7 @@ pub(super) fn check(file: &mut File, environment: &dyn Environment, findings: &m
     tasks(&file.tasks, findings);
     limits(&file.limits, findings);
     egress(&file.egress, findings);
+    callbacks(&file.callbacks, findings);
     if file.data_dir.as_os_str().is_empty() {
         findings.add("data_dir", "must not be empty");
     }
@@ -106,6 +107,14 @@ fn tasks(tasks: &Tasks, findings: &mut Findings<'_>) {
     if tasks.unknown_hold > tasks.task_deadline {
         findings.add("tasks.unknown_hold", "must not be longer than task_deadline");
     }
+}
+
+fn callbacks(callbacks: &Callbacks, findings: &mut Findings<'_>) {
+    findings.positive("callbacks.timeout", callbacks.timeout.is_zero());
+    findings.positive("callbacks.tries_max", callbacks.tries_max == 0);
+    findings.positive("callbacks.retry_after", callbacks.retry_after.is_zero());
+    findings.positive("callbacks.at_once_max", callbacks.at_once_max == 0);
+    findings.positive("callbacks.per_host_max", callbacks.per_host_max == 0);
 }
 
 fn egress(egress: &Egress, findings: &mut Findings<'_>) {

@@ -45,7 +45,7 @@ pub async fn a_stale_version_loses(harness: &mut dyn Harness) {
     let mut stale = claim.clone();
     advance(&*store, &mut claim, intended("new"), Next::Keep { lease: LEASE }).await;
     apply(&mut stale.task, TaskEvent::Cancelled);
-    assert!(matches!(store.advance(&stale.task, stale.epoch, NOW).await, Err(StoreError::Stale)));
+    assert!(matches!(store.advance(&stale.task, stale.epoch, NOW, None).await, Err(StoreError::Stale)));
     assert_eq!(load(&*store, &claim.task.id).await, claim.task);
 }
 
@@ -58,8 +58,10 @@ pub async fn of_two_writers_with_one_claim_one_wins(harness: &mut dyn Harness) {
     apply(&mut one, intended("one"));
     apply(&mut two, intended("two"));
     let keep = Next::Keep { lease: LEASE };
-    let results =
-        tokio::join!(store.advance(&one, claim.epoch, keep), store.advance(&two, claim.epoch, keep));
+    let results = tokio::join!(
+        store.advance(&one, claim.epoch, keep, None),
+        store.advance(&two, claim.epoch, keep, None)
+    );
     let mut winner = match results {
         (Ok(_), Err(StoreError::Stale)) => one,
         (Err(StoreError::Stale), Ok(_)) => two,
@@ -73,13 +75,13 @@ pub async fn of_two_writers_with_one_claim_one_wins(harness: &mut dyn Harness) {
 pub async fn a_task_that_is_not_claimed_cannot_be_advanced(harness: &mut dyn Harness) {
     let store = harness.store();
     let task = task("a", "ann");
-    assert!(matches!(store.advance(&task, 0, NOW).await, Err(StoreError::Stale)));
+    assert!(matches!(store.advance(&task, 0, NOW, None).await, Err(StoreError::Stale)));
     create(&*store, &task).await;
     for epoch in 0..3 {
-        assert!(matches!(store.advance(&task, epoch, NOW).await, Err(StoreError::Stale)));
+        assert!(matches!(store.advance(&task, epoch, NOW, None).await, Err(StoreError::Stale)));
     }
     let claim = claim_one(&*store).await;
-    assert!(matches!(store.advance(&task, claim.epoch + 1, NOW).await, Err(StoreError::Stale)));
+    assert!(matches!(store.advance(&task, claim.epoch + 1, NOW, None).await, Err(StoreError::Stale)));
 }
 
 /// From the moment of the write.
@@ -103,7 +105,7 @@ pub async fn due_ends_the_claim(harness: &mut dyn Harness) {
     let mut claim = claim_one(&*store).await;
     advance(&*store, &mut claim, intended("main"), NOW).await;
     apply(&mut claim.task, accepted("h"));
-    assert!(matches!(store.advance(&claim.task, claim.epoch, NOW).await, Err(StoreError::Stale)));
+    assert!(matches!(store.advance(&claim.task, claim.epoch, NOW, None).await, Err(StoreError::Stale)));
     assert!(claim_one(&*store).await.epoch > claim.epoch);
 }
 
@@ -116,7 +118,7 @@ pub async fn a_terminal_task_is_never_claimed_nor_advanced(harness: &mut dyn Har
         advance(&*store, &mut claim, TaskEvent::DeadlinePassed, next).await;
         harness.pass(2 * LEASE);
         assert!(claim_all(&*store).await.is_empty());
-        assert!(matches!(store.advance(&claim.task, claim.epoch, next).await, Err(StoreError::Stale)));
+        assert!(matches!(store.advance(&claim.task, claim.epoch, next, None).await, Err(StoreError::Stale)));
         store.release(&[(claim.task.id.clone(), claim.epoch)], Duration::ZERO).await.expect("release");
         assert!(claim_all(&*store).await.is_empty());
         assert_eq!(load(&*store, &claim.task.id).await, claim.task);

@@ -20,7 +20,7 @@ pub async fn a_second_live_attempt_is_refused_and_changes_nothing(harness: &mut 
         let mut second = claim.task.clone();
         let outcome = AttemptOutcome::Intended;
         second.attempts.push(Attempt { number: 2, plan: plan("second"), intended_at: AT, outcome });
-        let refused = store.advance(&second, claim.epoch, keep).await;
+        let refused = store.advance(&second, claim.epoch, keep, None).await;
         assert!(matches!(refused, Err(StoreError::SecondLiveAttempt)), "{refused:?}");
         assert_eq!(load(&*store, &claim.task.id).await, claim.task);
     }

@@ -78,7 +78,7 @@ pub async fn an_expired_lease_is_claimed_again_with_a_higher_epoch(harness: &mut
     assert!(next.epoch > slow.epoch);
 
     super::samples::apply(&mut slow.task, intended("slow"));
-    assert!(matches!(store.advance(&slow.task, slow.epoch, NOW).await, Err(StoreError::Stale)));
+    assert!(matches!(store.advance(&slow.task, slow.epoch, NOW, None).await, Err(StoreError::Stale)));
     advance(&*store, &mut next, intended("next"), NOW).await;
     assert_eq!(claim_one(&*store).await.task, next.task);
 }
@@ -105,7 +105,7 @@ pub async fn a_released_task_comes_back_after_the_delay(harness: &mut dyn Harnes
     let second = claim_one(&*store).await;
     assert_eq!(second.task, first.task);
     assert!(second.epoch > first.epoch);
-    assert!(matches!(store.advance(&first.task, first.epoch, NOW).await, Err(StoreError::Stale)));
+    assert!(matches!(store.advance(&first.task, first.epoch, NOW, None).await, Err(StoreError::Stale)));
 }
 
 /// It is ignored, beside others that are released.
@@ -121,7 +121,7 @@ pub async fn a_claim_that_is_no_longer_held_cannot_be_released(harness: &mut dyn
     let claims = [(lost.task.id, lost.epoch), (held.task.id, held.epoch), (domain::TaskId::new("none"), 1)];
     store.release(&claims, Duration::ZERO).await.expect("release");
     assert_eq!(ids(&claim_all(&*store).await), ["held"]);
-    let advanced = store.advance(&held_by_another.task, held_by_another.epoch, NOW).await;
+    let advanced = store.advance(&held_by_another.task, held_by_another.epoch, NOW, None).await;
     assert!(advanced.is_ok(), "its claim was left alone");
 }
 

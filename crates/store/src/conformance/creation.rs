@@ -54,7 +54,7 @@ pub async fn parallel_creates_never_exceed_the_limit(harness: &mut dyn Harness) 
     harness.pass(super::samples::LEASE);
     let mut claims = claim_all(&*store).await;
     advance(&*store, &mut claims[0], TaskEvent::Cancelled, NOW).await;
-    let again = store.advance(&claims[0].task, claims[0].epoch, NOW).await;
+    let again = store.advance(&claims[0].task, claims[0].epoch, NOW, None).await;
     assert!(matches!(again, Err(StoreError::Stale)), "it ends once");
     assert!(matches!(store.create(&task("next", "ann"), 20).await, Ok(Admission::Admitted)));
     let over = store.create(&task("over", "ann"), 20).await;

@@ -122,7 +122,7 @@ pub(super) async fn load(store: &dyn TaskStore, id: &TaskId) -> Task {
 /// Applies `event` to a claimed task and writes it.
 pub(super) async fn advance(store: &dyn TaskStore, claim: &mut Claim, event: TaskEvent, next: Next) {
     apply(&mut claim.task, event);
-    claim.task.version = store.advance(&claim.task, claim.epoch, next).await.expect("advance");
+    claim.task.version = store.advance(&claim.task, claim.epoch, next, None).await.expect("advance");
 }
 
 pub(super) fn ids(claims: &[Claim]) -> Vec<&str> {

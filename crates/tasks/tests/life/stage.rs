@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{
-    Account, AccountName, Client, ClientLimits, Credential, Draft, NewAttempt, OutputSpec, OwnerId, Pace,
-    Scope, Task, TaskEvent, TaskId, Timestamp,
+    Account, AccountName, Client, ClientLimits, Credential, Draft, NewAttempt, OwnerId, Pace, Scope, Task,
+    TaskEvent, TaskId, Timestamp,
 };
 use limits::RateLimits;
 use routing::{Candidate, Catalogue, Route, Router};
@@ -23,8 +23,8 @@ const SHORT: Duration = Duration::from_millis(20);
 
 pub(crate) struct Stage {
     pub(crate) service: TaskService,
-    shared: Arc<Shared>,
-    store: Arc<SqliteStore>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) store: Arc<SqliteStore>,
     accounts: Vec<Account>,
     settings: Settings,
     folder: TempDir,
@@ -51,6 +51,11 @@ pub(crate) fn account(name: &str, url: &str) -> Account {
         concurrent_tasks: 1_000,
         pace: Some(Pace { first: SHORT, shortest: SHORT, longest: SHORT }),
     }
+}
+
+/// Listeners of stories are on loopback. A story that has none allows nothing inside.
+fn allowed(settings: &Settings) -> Vec<domain::Network> {
+    if settings.callbacks.allow_http { vec!["127.0.0.1".parse().unwrap()] } else { vec![] }
 }
 
 pub(crate) fn client(owner: &str) -> Client {
@@ -89,6 +94,15 @@ impl Stage {
             input_timeout: Duration::from_secs(10),
             input_hold: Duration::from_millis(300),
             inline_result_bytes_max: 1 << 20,
+            callbacks: tasks::CallbackSettings {
+                timeout: Duration::from_secs(10),
+                tries_max: 4,
+                retry_after: Duration::from_millis(20),
+                at_once_max: 8,
+                per_host_max: 2,
+                allow_http: true,
+                signer: tasks::Signer::default(),
+            },
             live_view_max: 1_000,
             attempts_max: 4,
         };
@@ -113,7 +127,7 @@ impl Stage {
                 connect_timeout: Duration::from_secs(5),
                 reply_bytes_max: 1 << 20,
                 idle_per_host_max: 4,
-                allow: vec![],
+                allow: allowed(&settings),
             }),
             rates: Arc::new(RateLimits::new(100)),
             assets: AssetStorage::new(folder.path().join("assets")),
@@ -176,7 +190,7 @@ impl Stage {
             task.apply(event.clone(), Timestamp::from_millis(1)).unwrap();
         }
         let next = Next::Keep { lease: Duration::from_millis(1) };
-        self.store.advance(&task, claim.epoch, next).await.unwrap();
+        self.store.advance(&task, claim.epoch, next, None).await.unwrap();
     }
 
     fn intent(&self) -> TaskEvent {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use domain::{
-    AssetId, Derivation, DraftBasis, DraftInput, DraftMedia, DraftUpload, FailureKind, Media, TaskId,
-    TaskState,
+    AssetId, Derivation, Draft, DraftBasis, DraftInput, DraftMedia, DraftUpload, FailureKind, Media,
+    OutputSpec, TaskId, TaskState,
 };
 use translation::ListQuery;
 
@@ -161,7 +161,8 @@ async fn what_was_uploaded_is_gone_when_its_time_is_over() {
 #[tokio::test]
 async fn a_url_inside_is_not_fetched_for_a_client() {
     let inside = always(|| Answer::bytes(PNG)).await;
-    let stage = idle().await;
+    let closed = |settings: &mut tasks::Settings| settings.callbacks.allow_http = false;
+    let stage = Stage::with(vec![account("a", "http://127.0.0.1:1")], closed).await;
     let media = DraftMedia::Url(format!("{}/secret.png", inside.url));
     let upload = DraftUpload { media, field: "url".into(), name: String::new() };
     let refused = stage.service.upload(&client("owner"), upload).await.unwrap_err();
@@ -175,10 +176,9 @@ async fn a_follow_up_asked_for_twice_is_one_task_and_stays_with_its_account() {
     let stage = Stage::new(vec![account("a", &up.url)]).await;
     let task = stage.accept().await;
     let follow_up = |resolution: &str| {
-        let mut draft = domain::Draft::default();
-        draft.basis = Some(DraftBasis { task: task.id.clone(), index: 0, derivation: Derivation::Upscale });
-        draft.output.resolution = Some(resolution.into());
-        draft
+        let basis = DraftBasis { task: task.id.clone(), index: 0, derivation: Derivation::Upscale };
+        let output = OutputSpec { resolution: Some(resolution.into()), ..OutputSpec::default() };
+        Draft { basis: Some(basis), output, ..Draft::default() }
     };
     let early = stage.service.derive(&client("owner"), "kie", follow_up("4k")).await.unwrap_err();
     assert_eq!(early.kind, FailureKind::StillRunning);

@@ -1,0 +1,73 @@
+//! What would become of a request, without making it: which accounts would be tried, in which order, what each would be
+//! sent, and why the others would not be.
+
+use domain::{
+    Account, AccountName, Call, Draft, DraftMedia, Failure, FailureKind, GenerationRequest, Input, Media,
+};
+use routing::{Candidate, Catalogue, Router};
+use translation::SubmitContext;
+
+use crate::localize;
+
+/// One account that was considered.
+#[derive(Debug)]
+pub struct Considered {
+    /// The account.
+    pub account: AccountName,
+    /// Its provider.
+    pub provider: String,
+    /// The provider's own name of the model.
+    pub upstream_model: String,
+    /// What it would be sent, without what proves who we are; or why it cannot be asked.
+    pub verdict: Result<Box<Call>, String>,
+}
+
+/// The accounts that would be tried for `draft`, in order. Media in the request itself is taken for URLs. The failure is
+/// that of the request.
+pub fn explain(
+    (catalogue, router): (&Catalogue, &Router),
+    accounts: &[Account],
+    base_url: &str,
+    draft: &Draft,
+) -> Result<Vec<Considered>, Failure> {
+    let model = catalogue.resolve(draft)?;
+    if !router.serves(&model.name) {
+        let text = format!("model: \"{}\" is not served by this gateway", model.name);
+        return Err(Failure::new(FailureKind::ModelNotFound, text));
+    }
+    let media = |media: &DraftMedia| match media {
+        DraftMedia::Url(url) => Media::Url(url.clone()),
+        DraftMedia::Inline(_) => Media::Url(format!("{base_url}/assets/...")),
+    };
+    let inputs = draft.inputs.iter().zip(model.roles(&draft.inputs));
+    let request = GenerationRequest {
+        inputs: inputs.map(|(input, role)| Input { role, media: media(&input.media) }).collect(),
+        output: draft.output.clone(),
+        preference: draft.preference,
+        vendor: draft.vendor.clone(),
+        ..GenerationRequest::new(model.scope, &model.name, &draft.prompt)
+    };
+    let plan = router.plan(&request, &[]);
+    Ok(plan
+        .candidates
+        .into_iter()
+        .map(|candidate| consider(candidate, accounts, base_url, &request))
+        .collect())
+}
+
+fn consider(
+    Candidate { account: name, upstream_model, .. }: Candidate,
+    accounts: &[Account],
+    base_url: &str,
+    request: &GenerationRequest,
+) -> Considered {
+    let account = accounts.iter().find(|account| account.name == name);
+    let provider = account.map(|account| account.provider.clone()).unwrap_or_default();
+    let verdict = translation::provider(&provider).ok_or_else(|| "it is not configured".to_owned());
+    let verdict = verdict.and_then(|provider| {
+        let outline = localize::outline(request, provider, &upstream_model);
+        let context = SubmitContext { upstream_model: &upstream_model, base_url };
+        provider.encode_submit(&outline, &context).map(Box::new).map_err(|error| error.to_string())
+    });
+    Considered { account: name, provider, upstream_model, verdict }
+}
