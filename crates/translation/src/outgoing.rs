@@ -1,6 +1,7 @@
 //! Calls to upstreams that hold stored media: JSON with base64 in it, and forms with files. The media itself is put in
 //! when the call is sent; here only its places are noted.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use bytes::Bytes;
@@ -90,7 +91,7 @@ pub(crate) struct FormBody {
 
 #[derive(Debug)]
 struct Part {
-    name: &'static str,
+    name: Cow<'static, str>,
     content: Content,
 }
 
@@ -101,9 +102,9 @@ enum Content {
 }
 
 impl FormBody {
-    /// Adds a text.
-    pub(crate) fn text(&mut self, name: &'static str, text: impl Into<String>) {
-        self.parts.push(Part { name, content: Content::Text(text.into()) });
+    /// Adds a text. The name may be a client's.
+    pub(crate) fn text(&mut self, name: impl Into<Cow<'static, str>>, text: impl Into<String>) {
+        self.parts.push(Part { name: name.into(), content: Content::Text(text.into()) });
     }
 
     /// Adds a text if there is one.
@@ -116,7 +117,7 @@ impl FormBody {
     /// Adds a stored file, under a name that tells nothing but its type.
     pub(crate) fn file(&mut self, name: &'static str, asset: &AssetId, media_type: &str) {
         let content = Content::File { asset: asset.clone(), media_type: media_type.to_owned() };
-        self.parts.push(Part { name, content });
+        self.parts.push(Part { name: name.into(), content });
     }
 
     /// The POST that sends it.
@@ -125,6 +126,7 @@ impl FormBody {
         let mut body = String::new();
         let mut media = Vec::new();
         for Part { name, content } in &self.parts {
+            let name = quoted(name);
             // Writing into a `String` cannot fail.
             let _ = write!(body, "--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"");
             match content {
@@ -132,9 +134,8 @@ impl FormBody {
                     let _ = write!(body, "\r\n\r\n{text}\r\n");
                 }
                 Content::File { asset, media_type } => {
-                    let file = extension_of(media_type);
-                    let _ =
-                        write!(body, "; filename=\"{name}.{file}\"\r\nContent-Type: {media_type}\r\n\r\n");
+                    let file = format!("{}.{}", name.trim_end_matches("[]"), extension_of(media_type));
+                    let _ = write!(body, "; filename=\"{file}\"\r\nContent-Type: {media_type}\r\n\r\n");
                     media.push(MediaSlot { at: body.len(), asset: asset.clone(), form: MediaForm::Raw });
                     body.push_str("\r\n");
                 }
@@ -170,6 +171,11 @@ impl FormBody {
         }
         boundary
     }
+}
+
+/// A name as it can stand between quotes: what would end the quotes or the line is percent-encoded, as browsers do.
+fn quoted(name: &str) -> String {
+    name.replace('"', "%22").replace('\r', "%0D").replace('\n', "%0A")
 }
 
 #[cfg(test)]
@@ -214,5 +220,13 @@ mod tests {
         form.text("prompt", "--filmgate-form--\r\n");
         let call = form.post("/edits");
         assert_eq!(call.headers[header::CONTENT_TYPE], "multipart/form-data; boundary=filmgate-form---");
+    }
+
+    #[test]
+    fn a_name_cannot_end_its_line() {
+        let mut form = FormBody::default();
+        form.text("a\"\r\nb: c".to_owned(), "1");
+        let body = form.post("/edits").body;
+        assert!(String::from_utf8_lossy(&body).contains("form-data; name=\"a%22%0D%0Ab: c\"\r\n\r\n1\r\n"));
     }
 }

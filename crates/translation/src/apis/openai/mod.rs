@@ -1,8 +1,10 @@
-//! The Videos part of OpenAI's API, both ways: `POST /v1/videos`, `GET /v1/videos/{id}`, `GET /v1/videos/{id}/content`.
+//! The parts of OpenAI's API that make media, both ways: videos (`/v1/videos`), images (`/v1/images/generations`,
+//! `/v1/images/edits`) and speech (`/v1/audio/speech`).
 //!
-//! Its own host has closed this part; other hosts and many clients still speak it, each host with its own place for a
-//! result's URL. Results that only `/content` has need the key, and are not fetched yet: a finished task without a URL
-//! stays unclear. Source of the rules: OpenAI's API reference, and its Python and JavaScript clients.
+//! Images and speech are synchronous: the reply is the result. Videos are tasks; OpenAI's own host has closed them, other
+//! hosts and many clients still speak them, each host with its own place for a result's URL. Deliberately absent:
+//! streams of partial images or sound, variations, thumbnails, edits and extensions of videos. Source of the rules:
+//! OpenAI's API reference, its published OpenAPI document, and its Python and JavaScript clients.
 
 mod dialect;
 mod provider;

@@ -1,18 +1,28 @@
-//! The Videos part of OpenAI's JSON as it is on the wire, for both faces.
+//! OpenAI's JSON as it is on the wire, for both faces.
 
 use serde::{Deserialize, Serialize};
 
 use crate::lenient;
+
+/// Where images are made of a text, and of other images.
+pub(super) const IMAGES: &str = "/v1/images/generations";
+pub(super) const EDITS: &str = "/v1/images/edits";
+/// Where a text is spoken.
+pub(super) const SPEECH: &str = "/v1/audio/speech";
 
 /// The registry name of the API, and of its vendor fields.
 pub(super) const NAME: &str = "openai";
 
 /// The field that brings an image: a file, or an object that refers to one.
 pub(super) const INPUT_REFERENCE: &str = "input_reference";
-/// The field of a clip's pixels.
+/// The field of the pixels of a clip or a picture.
 pub(super) const SIZE: &str = "size";
+/// Most pictures of one request.
+pub(super) const COUNT_MAX: u32 = 10;
+/// The field that says who speaks: a name, or an object with the id of a voice of the account's own.
+pub(super) const VOICE: &str = "voice";
 
-/// The body of a submission, as we send it; vendor fields follow. Not sent, because the API has no such fields and the
+/// The body of a clip's submission, as we send it without an image; vendor fields follow. Not sent, because the API has no such fields and the
 /// result is the same kind of thing without: `seed`, `enhance_prompt`, `watermark`.
 #[derive(Debug, Serialize)]
 pub(super) struct Generation<'a> {
@@ -24,14 +34,42 @@ pub(super) struct Generation<'a> {
     /// `1280x720`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) size: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) input_reference: Option<InputReference>,
 }
 
-/// An image by reference.
+/// The body of a remix, as we send it; vendor fields follow. The clip keeps its model, its length and its size.
 #[derive(Debug, Serialize)]
-pub(super) struct InputReference {
-    pub(super) image_url: String,
+pub(super) struct Remix<'a> {
+    pub(super) prompt: &'a str,
+}
+
+/// The body of a request for images, as we send it without images; vendor fields follow. Not sent, as above: `seed`,
+/// `enhance_prompt`, `watermark`.
+#[derive(Debug, Serialize)]
+pub(super) struct ImageGeneration<'a> {
+    pub(super) model: &'a str,
+    pub(super) prompt: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) n: Option<u32>,
+    /// `1024x1024`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) size: Option<String>,
+    /// `high`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) quality: Option<&'a str>,
+    /// `png`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) output_format: Option<&'a str>,
+}
+
+/// The body of a request for speech, as we send it; vendor fields follow.
+#[derive(Debug, Serialize)]
+pub(super) struct Speech<'a> {
+    pub(super) model: &'a str,
+    pub(super) input: &'a str,
+    pub(super) voice: &'a str,
+    /// `mp3`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) response_format: Option<&'a str>,
 }
 
 /// The words of `status`; other hosts have more.
@@ -71,9 +109,9 @@ pub(super) struct Video {
     pub(super) error: Option<VideoError>,
     #[serde(deserialize_with = "lenient::text")]
     pub(super) prompt: String,
-    /// Always null: there are no remixes here.
+    /// The earlier clip that this one was made of.
     #[serde(skip_deserializing)]
-    pub(super) remixed_from_video_id: (),
+    pub(super) remixed_from_video_id: Option<String>,
     /// A number as text; empty if the client left it to the model, because clients expect a text.
     #[serde(deserialize_with = "lenient::text")]
     pub(super) seconds: String,
@@ -106,6 +144,55 @@ pub(super) struct VideoError {
     pub(super) code: String,
     #[serde(deserialize_with = "lenient::text")]
     pub(super) message: String,
+}
+
+/// The reply to a request for a list of clips.
+#[derive(Debug, Serialize)]
+pub(super) struct VideoList {
+    /// `list`.
+    pub(super) object: &'static str,
+    pub(super) data: Vec<Video>,
+    pub(super) first_id: Option<String>,
+    pub(super) last_id: Option<String>,
+    pub(super) has_more: bool,
+}
+
+/// The reply to a deletion.
+#[derive(Debug, Serialize)]
+pub(super) struct Deleted<'a> {
+    pub(super) id: &'a str,
+    /// `video.deleted`.
+    pub(super) object: &'static str,
+    pub(super) deleted: bool,
+}
+
+/// The reply to a request for images. Not sent: `usage`, since nobody here counts tokens.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Images {
+    /// Unix seconds.
+    #[serde(deserialize_with = "lenient::whole_or_zero")]
+    pub(super) created: i64,
+    #[serde(deserialize_with = "lenient::text", skip_serializing_if = "String::is_empty")]
+    pub(super) background: String,
+    #[serde(deserialize_with = "lenient::objects")]
+    pub(super) data: Vec<Image>,
+    #[serde(deserialize_with = "lenient::text", skip_serializing_if = "String::is_empty")]
+    pub(super) output_format: String,
+    #[serde(deserialize_with = "lenient::text", skip_serializing_if = "String::is_empty")]
+    pub(super) quality: String,
+    #[serde(deserialize_with = "lenient::text", skip_serializing_if = "String::is_empty")]
+    pub(super) size: String,
+}
+
+/// One image: one of the two.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Image {
+    #[serde(deserialize_with = "lenient::text", skip_serializing_if = "String::is_empty")]
+    pub(super) b64_json: String,
+    #[serde(deserialize_with = "lenient::text", skip_serializing_if = "String::is_empty")]
+    pub(super) url: String,
 }
 
 /// The reply to a request that failed. Other hosts put `code` and `message` beside `error`, or have no `error`.

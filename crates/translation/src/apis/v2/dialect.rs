@@ -112,6 +112,11 @@ impl Dialect for V2 {
         is_async_image(endpoint) && !web::query_value(query, "async").eq_ignore_ascii_case("true")
     }
 
+    /// Who asks with `?async=true` means the contract, whatever the body has.
+    fn recognises_body(&self, endpoint: &Endpoint, _body: &[u8]) -> bool {
+        is_async_image(endpoint)
+    }
+
     fn encode_failure(&self, failure: &Failure) -> Reply {
         let (status, code, r#type) = error_row(failure.kind);
         let body = ErrorReply {
