@@ -5,11 +5,14 @@
 use std::time::Duration;
 
 use domain::{
-    AccountName, AssetId, Attempt, AttemptOutcome, Failure, FailureKind, GenerationRequest, Input, Media,
-    MediaKind, NewAttempt, Output, OutputMedia, OutputSpec, OwnerId, Retry, Role, Scope, Source, Task,
-    TaskId, TaskState, Timestamp, Vendor,
+    AccountName, AssetId, Attempt, AttemptOutcome, Basis, Callback, Derivation, Failure, FailureKind,
+    GenerationRequest, Input, Media, MediaKind, NewAttempt, Output, OutputMedia, OutputSpec, OwnerId,
+    Preference, Retry, Role, Scope, Source, Task, TaskId, TaskState, Timestamp, Vendor,
 };
-use store::{AssetRecord, Clock, KeyRecord, SqliteSettings, SqliteStore, TaskStore};
+use store::{
+    AssetRecord, Clock, DeliveryState, KeyRecord, ListTasks, NewDelivery, SqliteSettings, SqliteStore,
+    TaskStore,
+};
 
 #[tokio::test]
 async fn what_version_1_stored_still_loads() {
@@ -28,6 +31,72 @@ async fn what_version_1_stored_still_loads() {
     assert_eq!(store.keys().await.unwrap(), keys());
     let claims = store.claim_due("worker", Duration::from_secs(1), usize::MAX).await.unwrap();
     assert_eq!(claims.len(), tasks().iter().filter(|task| !task.state.is_terminal()).count());
+}
+
+/// What versions 2 and 3 added: lists, wishes to cancel, forgetting, expiry, the API of a key, deliveries, and fields of
+/// requests and sources.
+#[tokio::test]
+async fn what_version_3_stored_still_loads() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store.sqlite");
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection.execute_batch(include_str!("fixtures/v3.sql")).unwrap();
+    drop(connection);
+
+    let settings = SqliteSettings { clock: Clock::new(|| at(60)), ..SqliteSettings::default() };
+    let store = SqliteStore::open_exclusive(&path, settings).unwrap();
+    let all = ListTasks { scope: None, after: None, limit: 10, ascending: true };
+    assert_eq!(store.list(&OwnerId::new("ann"), &all).await.unwrap(), [added_by_3()]);
+    assert_eq!(store.load(&TaskId::new("forgotten")).await.unwrap(), None);
+    let expiring = AssetRecord { expires_at: Some(at(100)), ..asset() };
+    assert_eq!(store.asset(&asset().id).await.unwrap(), Some(expiring));
+    assert_eq!(store.keys().await.unwrap()[0].dialect.as_deref(), Some("kie"));
+    let claims = store.claim_due("worker", Duration::from_secs(1), usize::MAX).await.unwrap();
+    assert!(claims.len() == 1 && claims[0].cancel_requested);
+    let [dead] = &store.deliveries(DeliveryState::Dead, 10).await.unwrap()[..] else { panic!("one") };
+    assert_eq!((dead.message.clone(), dead.tries), (message(), 1));
+    assert_eq!(dead.last_error.as_deref(), Some("status 500"));
+}
+
+fn added_by_3() -> Task {
+    let mut request = full();
+    request.inputs = vec![
+        Input { role: Role::Audio, media: Media::Url("https://example.com/a.mp3".into()) },
+        Input { role: Role::Mask, media: Media::Url("https://example.com/mask.png".into()) },
+    ];
+    request.output = OutputSpec {
+        count: Some(4),
+        negative_prompt: Some("dogs".into()),
+        audio: Some(true),
+        quality: Some("high".into()),
+        format: Some("png".into()),
+        voice: Some("alloy".into()),
+        ..OutputSpec::default()
+    };
+    request.basis = Some(Basis {
+        task: TaskId::new("task-1"),
+        index: 1,
+        derivation: Derivation::Upscale,
+        account: AccountName::new("kie-main"),
+        handle: "up-0".into(),
+    });
+    request.callback =
+        Some(Callback { url: "https://example.com/done".into(), events: vec!["completed".into()] });
+    request.preference = Some(Preference::Official);
+    let source =
+        Source { needs_credential: true, ..Source::open(MediaKind::Video, "https://up.example/1.mp4") };
+    let collecting = TaskState::Collecting { handle: "up-1".into(), since: at(2), sources: vec![source] };
+    Task { request, ..task(11, collecting) }
+}
+
+fn message() -> NewDelivery {
+    NewDelivery {
+        id: "msg_1".into(),
+        host: "example.com:443".into(),
+        url: "https://example.com/done".into(),
+        content_type: "application/json".into(),
+        body: b"{}".to_vec(),
+    }
 }
 
 fn at(second: i64) -> Timestamp {
