@@ -89,7 +89,9 @@ fn of_endpoint<'a>(
     let creates = matches!(endpoint.action, Action::Create | Action::CreateAndWait) && !seeds.is_empty();
     Target {
         seeds,
-        names: PathParams(names.map(|(name, _)| (name.to_owned(), "x".to_owned())).collect()),
+        names: PathParams(
+            names.map(|(name, _)| (name.trim_start_matches('*').to_owned(), "x".to_owned())).collect(),
+        ),
         wanted: if creates { &["create"] } else { &[] },
         ..Target::of(name, &corpus.calls, move |message, random| {
             check_call(dialect, endpoint, message, corpus, random)
