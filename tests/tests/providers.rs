@@ -6,11 +6,12 @@ use tests::media::probe;
 use tests::{Gateway, SandboxProcess};
 
 /// Each provider with its own name of a model, where the operator has to say it.
-const PROVIDERS: [(&str, Option<&str>); 14] = [
+const PROVIDERS: [(&str, Option<&str>); 16] = [
     ("apimart", None),
     ("apixo", None),
     ("evolink", None),
     ("fal", None),
+    ("gemini", None),
     ("interactions", Some("gemini-omni-1.1-flash")),
     ("kie", None),
     ("kling", Some("kling-v2-6")),
@@ -21,6 +22,7 @@ const PROVIDERS: [(&str, Option<&str>); 14] = [
     ("runway", None),
     ("seedance", Some("seedance-1-0-pro-250528")),
     ("v2", None),
+    ("vertex", None),
 ];
 const MODEL: &str = "veo3.1-fast";
 

@@ -8,6 +8,7 @@
 mod certificate;
 mod door;
 mod fal;
+mod google;
 mod openai;
 mod replicate;
 mod script;
