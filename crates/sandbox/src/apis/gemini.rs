@@ -39,7 +39,9 @@ impl Api for Gemini {
             return (!model.contains('/')).then_some(Route::Submit(Kind::Video));
         }
         if let Some(file) = rest.strip_prefix("files/") {
-            let name = file.strip_suffix(":download").filter(|_| query == "alt=media")?;
+            // Google's clients put a whole address here if it is not https, which Google's own always are.
+            let file = file.rsplit('/').next()?;
+            let name = file.strip_suffix(":download").filter(|_| query.starts_with("alt=media"))?;
             // The last digit is the number of the clip.
             let (id, nth) = name.split_at_checked(name.len().checked_sub(1)?)?;
             return Some(Route::File { id: id.to_owned(), nth: nth.parse().ok()? });
@@ -117,7 +119,9 @@ mod tests {
         let poll = Some(Route::Poll { id: "ab1".into(), kind: Some(Kind::Video) });
         assert_eq!(route(Method::GET, &format!("{model}/operations/ab1"), ""), poll);
         let file = Some(Route::File { id: "ab1".into(), nth: 3 });
-        assert_eq!(route(Method::GET, "/v1beta/files/ab13:download", "alt=media"), file);
+        for name in ["ab13", "http://127.0.0.1/v1beta/files/ab13"] {
+            assert_eq!(route(Method::GET, &format!("/v1beta/files/{name}:download"), "alt=media"), file);
+        }
         for (method, path, query) in [
             (Method::POST, format!("{model}:generateContent"), ""),
             (Method::POST, format!("{model}/x:predictLongRunning"), ""),
