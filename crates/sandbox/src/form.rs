@@ -21,7 +21,8 @@ fn fields(boundary: &str, body: &[u8]) -> Option<Value> {
         let (head, after) = split(rest, b"\r\n\r\n")?;
         let (content, after) = split(after, next.as_bytes())?;
         add(&mut fields, std::str::from_utf8(head).ok()?, content)?;
-        if after == b"--" || after == b"--\r\n" {
+        // What follows the end is nothing's part, and some senders have an empty line there.
+        if after.starts_with(b"--") {
             return Some(Value::Object(fields));
         }
         rest = after.strip_prefix(b"\r\n")?;

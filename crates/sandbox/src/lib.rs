@@ -11,7 +11,7 @@
 //! | `POST /api/v1/veo/generate`, `GET /api/v1/veo/record-info?taskId=` | kie's Veo API |
 //! | `POST /v2/{scope}/generations`, `GET /v2/{scope}/generations/{task_id}` | the `/v2` contract, as an upstream |
 //! | `POST /v1/{videos,images,audios}/generations`, `GET /v1/tasks/{task_id}` | EvoLink's API; behind `/apimart` APIMart's |
-//! | `POST /v1/videos`, `GET /v1/videos/{id}`, `GET /v1/videos/{id}/content` | the Videos part of OpenAI's API |
+//! | `POST /v1/videos`, `GET` and `DELETE /v1/videos/{id}`, `GET .../content`, `POST .../remix`, `GET /v1/videos`; behind `/openai` `POST /v1/images/generations`, `/v1/images/edits`; `POST /v1/audio/speech` | OpenAI's media API |
 //! | `POST /v1/models/{owner}/{name}/predictions`, `POST /v1/predictions`, `GET /v1/predictions/{id}` | Replicate's Veo models |
 //! | `POST /v1beta/models/{model}:predictLongRunning`, `GET /v1beta/models/{model}/operations/{id}`, `GET /v1beta/files/{id}:download` | Veo through the Gemini API |
 //! | `POST /v1/projects/{p}/locations/{l}/publishers/google/models/{model}:predictLongRunning` and `:fetchPredictOperation` | Veo through Vertex AI; also without the place |

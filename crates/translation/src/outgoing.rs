@@ -107,13 +107,6 @@ impl FormBody {
         self.parts.push(Part { name: name.into(), content: Content::Text(text.into()) });
     }
 
-    /// Adds a text if there is one.
-    pub(crate) fn text_if(&mut self, name: &'static str, text: Option<impl Into<String>>) {
-        if let Some(text) = text {
-            self.text(name, text);
-        }
-    }
-
     /// Adds a stored file, under a name that tells nothing but its type.
     pub(crate) fn file(&mut self, name: &'static str, asset: &AssetId, media_type: &str) {
         let content = Content::File { asset: asset.clone(), media_type: media_type.to_owned() };
@@ -202,7 +195,6 @@ mod tests {
     fn a_form_has_texts_and_files() {
         let mut form = FormBody::default();
         form.text("prompt", "a cat");
-        form.text_if("size", None::<String>);
         form.file("image", &AssetId::new("00ff"), "image/png");
         let call = form.post("/edits");
         let text = String::from_utf8(call.body.to_vec()).unwrap();
