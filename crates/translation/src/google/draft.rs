@@ -188,3 +188,58 @@ fn object_of(fields: Map<String, Value>) -> Option<Value> {
 fn list_of(fields: Map<String, Value>) -> Option<Value> {
     object_of(fields).map(|fields| Value::Array(vec![fields]))
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::{AssetId, GenerationRequest, Input, Media};
+    use serde_json::json;
+
+    use super::*;
+    use crate::google::veo;
+    use crate::wishes::Wish;
+
+    /// The body that an upstream gets of what a client wrote; each file is stored as the asset of its number.
+    fn through_the_gateway(body: &Value) -> Value {
+        let draft = decode("veo-3.1-generate-001", body.to_string().as_bytes(), "google").unwrap();
+        let inputs = draft.inputs.iter().enumerate().map(|(index, input)| Input {
+            role: input.role.unwrap(),
+            media: Media::Asset { id: AssetId::new(index.to_string()), media_type: "image/png".to_owned() },
+        });
+        let request = GenerationRequest {
+            inputs: inputs.collect(),
+            output: draft.output,
+            vendor: draft.vendor,
+            ..GenerationRequest::new(Scope::Videos, "veo3.1", draft.prompt)
+        };
+        let ingoing = veo::ingoing(&request, &[Wish::Several, Wish::NegativePrompt]).unwrap();
+        let parameters = veo::parameters(&request, "veo-3.1-generate-001").unwrap();
+        let call = veo::call("/x".to_owned(), ingoing, parameters, (&request, "google"));
+        serde_json::from_slice(&call.body).unwrap()
+    }
+
+    #[test]
+    fn what_a_client_writes_reaches_google_unchanged() {
+        let file = json!({ "bytesBase64Encoded": "iVBORw0KGgo=", "mimeType": "image/png" });
+        let mut body = json!({
+            "instances": [{
+                "prompt": " a cat, with spaces ",
+                "referenceImages": [
+                    { "image": file, "referenceType": "style", "weight": 0.5 },
+                    { "image": file, "referenceType": "asset" },
+                ],
+                "camera": { "angles": [1, null] },
+            }],
+            "parameters": {
+                "aspectRatio": "16:9", "resolution": "1080p", "durationSeconds": 8, "sampleCount": 2,
+                "negativePrompt": "rain", "enhancePrompt": false, "personGeneration": "allow_adult",
+            },
+            "labels": { "team": ["film"] },
+        });
+        let sent = through_the_gateway(&body);
+        for index in 0..2 {
+            // The media is put in when the call is sent.
+            body["instances"][0]["referenceImages"][index]["image"]["bytesBase64Encoded"] = "".into();
+        }
+        assert_eq!(sent, body);
+    }
+}
