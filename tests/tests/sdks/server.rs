@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use serde_json::json;
-use tests::config::config;
+use tests::config::{account, config, of};
 use tests::{Client, Gateway, SandboxOptions, SandboxProcess};
 
 use crate::certificate::Certificate;
@@ -32,6 +32,19 @@ impl Server {
     pub(crate) async fn gateway() -> Self {
         let sandbox = SandboxProcess::start().await;
         let gateway = Gateway::with_config(config(&sandbox.url())).await;
+        let base_url = gateway.url().to_owned();
+        Self { sandbox, gateway: Some(gateway), tls: None, base_url }
+    }
+
+    /// A gateway whose only upstream is the service whose API is called `api`, for `models`: names of ours and its own.
+    /// A request that waits for its task is answered after `wait` at the latest.
+    pub(crate) async fn gateway_for(api: &str, models: &[(&str, &str)], wait: &str) -> Self {
+        let sandbox = SandboxProcess::start().await;
+        let base_url = format!("{}/{api}", sandbox.url());
+        let route = |(model, upstream_model): &(&str, &str)| json!({ "model": model, "accounts": [{ "account": api, "upstream_model": upstream_model }] });
+        let mut config = of(vec![account(api, api, &base_url)], models.iter().map(route).collect());
+        config["server"]["wait_timeout"] = json!(wait);
+        let gateway = Gateway::with_config(config).await;
         let base_url = gateway.url().to_owned();
         Self { sandbox, gateway: Some(gateway), tls: None, base_url }
     }
