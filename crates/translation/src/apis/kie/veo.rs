@@ -28,6 +28,10 @@ pub(super) fn encode_submit(
     }
     // Its clips have sound, whether one asks for it or not.
     wishes::refuse_all_but(&[Wish::Sound], request, "kie's Veo")?;
+    // Beside a ratio, a size says the same again; alone it would be lost.
+    if let (Some(size), None) = (&request.output.size, &request.output.aspect_ratio) {
+        return Err(unsupported("size", format!("{size}: kie has ratios, not sizes")));
+    }
     let (generation_type, image_urls) = images(request, context)?;
     let body = Generate {
         prompt: &request.prompt,
