@@ -8,6 +8,7 @@
 pub mod client;
 pub mod config;
 mod gateway;
+pub mod listener;
 pub mod media;
 pub mod metrics;
 mod process;

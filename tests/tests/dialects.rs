@@ -42,7 +42,7 @@ const APIS: &[Api] = &[
         body: || json!({ "prompt": PROMPT, "model": "veo3.1-fast" }),
         scheme: "Bearer",
         id_at: "/id",
-        read: "/v1/tasks/{id}",
+        read: "/evolink/v1/tasks/{id}",
         state_at: "/status",
         done: || json!("completed"),
     },
@@ -155,6 +155,23 @@ async fn a_task_made_through_one_api_is_read_through_all() {
             })
             .await;
         }
+    }
+}
+
+/// Where several APIs share a path and a request says nothing of whose it is, the answer is that of the API which the
+/// task was made through: the client is most likely the same.
+#[tokio::test]
+async fn a_read_on_a_shared_path_is_answered_by_the_maker() {
+    let gateway = Gateway::embedded().await;
+    let body = json!({ "prompt": PROMPT, "model": "veo3.1-fast" }).to_string();
+    for (create, id_at, state_at) in [
+        ("/apimart/v1/videos/generations", "/data/0/task_id", "/data/status"),
+        ("/evolink/v1/videos/generations", "/id", "/status"),
+    ] {
+        let made = gateway.client().post(create, body.clone()).await.json();
+        let id = made.pointer(id_at).and_then(Value::as_str).unwrap_or_else(|| panic!("{made}"));
+        let read = gateway.client().get(&format!("/v1/tasks/{id}")).await.json();
+        assert!(read.pointer(state_at).is_some(), "{create}: {read}");
     }
 }
 

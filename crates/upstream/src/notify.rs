@@ -13,7 +13,7 @@ use crate::Upstream;
 use crate::egress::is_public;
 use crate::send::USER_AGENT;
 
-/// Characters of a URL that a client may name. Source: EvoLink's documents.
+/// Characters of a URL that a client may name..
 const URL_CHARS_MAX: usize = 2048;
 /// What is read of an answer, so that its connection ends in order; nobody looks at it.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;

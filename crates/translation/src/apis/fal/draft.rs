@@ -33,7 +33,7 @@ fn decode_prompt(fields: &mut Fields<'_>) -> Result<String, Failure> {
     }
 }
 
-/// The names are those of several models: Veo's frames, those of Kling and Seedance, the masks of image models.
+/// The names are those of several models: Veo's frames, those of other makers of clips, the masks of image models.
 fn decode_inputs(fields: &mut Fields<'_>) -> Result<Vec<DraftInput>, Failure> {
     let first = ["first_frame_url", "start_image_url"];
     let last = ["last_frame_url", "end_image_url", "tail_image_url"];

@@ -101,8 +101,8 @@ fn decode_prompt(input: &mut Fields<'_>) -> Result<String, Failure> {
     }
 }
 
-/// Media with the parts that their fields give them, in the names of several models: Veo's first, then those of Kling,
-/// MiniMax and Seedance, and of the image models. Their fields are named in full.
+/// Media with the parts that their fields give them, in the names of several models: Veo's first, then those of other
+/// makers of clips, and of the image models. Their fields are named in full.
 fn decode_inputs(input: &mut Fields<'_>) -> Result<Vec<DraftInput>, Failure> {
     let image = |input: &mut Fields<'_>, names: &[&str], role| {
         one(names[0], inputs::images(input, names, Some(role))?)
