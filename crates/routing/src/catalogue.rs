@@ -199,6 +199,7 @@ mod tests {
         }
         for name in ["veo3.1-components", "veo3.1-components-4k"] {
             assert_eq!(bounds(name), (1, 3, ImageUse::References), "{name}");
+            assert_eq!(catalogue.get(name).unwrap().images.bytes_max, Some(10 << 20), "{name}");
         }
     }
 
