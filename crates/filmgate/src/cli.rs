@@ -213,6 +213,15 @@ fn seconds(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 
+/// The name of an API that clients may speak.
+fn dialect(name: &str) -> Result<String, String> {
+    let known = || translation::DIALECTS.iter().map(|dialect| dialect.name()).collect::<Vec<_>>().join(", ");
+    match translation::dialect(name) {
+        Some(dialect) => Ok(dialect.name().to_owned()),
+        None => Err(format!("the APIs are {}", known())),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory as _;
@@ -228,14 +237,5 @@ mod tests {
     fn no_command_serves() {
         let cli = Cli::parse_from(["filmgate"]);
         assert!(matches!(cli.command.unwrap_or_default(), Command::Serve(_)));
-    }
-}
-
-/// The name of an API that clients may speak.
-fn dialect(name: &str) -> Result<String, String> {
-    let known = || translation::DIALECTS.iter().map(|dialect| dialect.name()).collect::<Vec<_>>().join(", ");
-    match translation::dialect(name) {
-        Some(dialect) => Ok(dialect.name().to_owned()),
-        None => Err(format!("the APIs are {}", known())),
     }
 }

@@ -123,7 +123,7 @@ impl Handlers {
         let (dialect, endpoint) = answering.endpoint()?;
         if wait == Wait::ForMedia && matches!(task.state, TaskState::Succeeded { .. }) {
             // What is too large or cannot be read just now can be read by its URL.
-            let media = self.tasks.read_results(&task).await.unwrap_or_default();
+            let media = self.tasks.read_results(&task).await;
             return Ok(dialect.encode_result(endpoint, &task, &media, &answering.links));
         }
         Ok(dialect.encode_task(endpoint, &task, &answering.links))

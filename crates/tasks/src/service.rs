@@ -126,14 +126,20 @@ impl TaskService {
         Ok(AssetFile { path, media_type: record.media_type, bytes: record.bytes })
     }
 
-    /// The bytes of the results of a task that are in our storage, in order. More than the settings'
-    /// `inline_result_bytes_max` in all is a failure: such results are read by their URLs.
-    pub async fn read_results(&self, task: &Task) -> Result<Vec<Bytes>, Failure> {
+    /// The bytes of the results of a task, in order; none if they are more than the settings' `inline_result_bytes_max` in
+    /// all, or cannot be read now: results that have been paid for are never a failure, and have URLs.
+    pub async fn read_results(&self, task: &Task) -> Vec<Bytes> {
+        self.try_read_results(task).await.unwrap_or_else(|failure| {
+            tracing::warn!(task = %task.id, %failure, "results could not be read for a reply");
+            Vec::new()
+        })
+    }
+
+    async fn try_read_results(&self, task: &Task) -> Result<Vec<Bytes>, Failure> {
         let stored = stored_results(task);
         let bytes: u64 = stored.iter().map(|(_, bytes)| bytes).sum();
         if bytes > self.shared.settings.inline_result_bytes_max {
-            let text = "the results are too large for one reply; ask for URLs";
-            return Err(Failure::new(FailureKind::InvalidRequest, text));
+            return Ok(Vec::new());
         }
         let mut media = Vec::new();
         for (asset, _) in stored {

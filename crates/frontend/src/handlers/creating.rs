@@ -40,7 +40,7 @@ impl Handlers {
             }
             Wait::ForMedia => {
                 let task = succeeded(self.wait(answering, &task, self.wait_timeout).await?)?;
-                let media = self.tasks.read_results(&task).await?;
+                let media = self.tasks.read_results(&task).await;
                 Ok(dialect.encode_result(endpoint, &task, &media, links))
             }
         }
