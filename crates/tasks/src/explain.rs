@@ -66,7 +66,7 @@ fn consider(
     let verdict = translation::provider(&provider).ok_or_else(|| "it is not configured".to_owned());
     let verdict = verdict.and_then(|provider| {
         let outline = localize::outline(request, provider, &upstream_model);
-        let context = SubmitContext { upstream_model: &upstream_model, base_url };
+        let context = SubmitContext::new(&upstream_model, base_url);
         provider.encode_submit(&outline, &context).map(Box::new).map_err(|error| error.to_string())
     });
     Considered { account: name, provider, upstream_model, verdict }

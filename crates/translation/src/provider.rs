@@ -64,6 +64,17 @@ pub trait Provider: Send + Sync {
         Err(format!("status {}: this API takes no files", reply.status))
     }
 
+    /// What the signature of a callback shows, where this API signs.
+    fn check_callback(&self, call: &Call, secrets: &CallbackSecrets<'_>, now: Timestamp) -> CallbackProof {
+        let _not_signed = (call, secrets, now);
+        CallbackProof::Unsigned
+    }
+
+    /// Where the public keys of its callbacks are, for APIs that sign with private ones.
+    fn callback_keys_url(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Adds what proves that we may call. Bearer keys are the rule; an API that signs overrides this.
     fn authorize(&self, call: Call, credential: &Credential, now: Timestamp) -> Call {
         let _keys_do_not_age = now;
@@ -88,6 +99,39 @@ pub struct SubmitContext<'a> {
     pub upstream_model: &'a str,
     /// Where upstreams reach this gateway, to fetch inputs that it stores; no trailing slash.
     pub base_url: &'a str,
+    /// Names this submission and no other: for APIs that know keys of idempotency. Visible ASCII, at most 64 characters;
+    /// empty if there is none.
+    pub attempt_key: &'a str,
+    /// Where the upstream may tell that something has happened to this submission; absent if it cannot reach us. Polls
+    /// decide whatever it tells.
+    pub callback_url: Option<&'a str>,
+}
+
+impl<'a> SubmitContext<'a> {
+    /// A submission that has no key, by a gateway that upstreams cannot call.
+    pub fn new(upstream_model: &'a str, base_url: &'a str) -> Self {
+        Self { upstream_model, base_url, attempt_key: "", callback_url: None }
+    }
+}
+
+/// What proves that a callback is from the upstream, besides the address that only it was told.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CallbackSecrets<'a> {
+    /// The secret that the account shares with the upstream, if the operator gave it.
+    pub secret: Option<&'a Credential>,
+    /// The body that [`Provider::callback_keys_url`] serves, if it could be had.
+    pub keys: Option<&'a [u8]>,
+}
+
+/// What a callback's signature shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallbackProof {
+    /// It is from the upstream.
+    Proved,
+    /// This API does not sign, or there is nothing to verify with.
+    Unsigned,
+    /// It is not from the upstream, or too old; why, for the operator.
+    Forged(&'static str),
 }
 
 /// What a poll needs.

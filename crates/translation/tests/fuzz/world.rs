@@ -77,7 +77,7 @@ fn asset(media_type: Option<&str>) -> Media {
 /// `provider` encodes `request`, or says what it cannot express.
 pub(crate) fn check_submission(provider: &dyn Provider, request: &GenerationRequest, random: &mut Rng) {
     let served = &provider.models()[random.usize(..provider.models().len())];
-    let context = SubmitContext { upstream_model: &served.upstream_model, base_url: BASE_URL };
+    let context = SubmitContext::new(&served.upstream_model, BASE_URL);
     let mut request = request.clone();
     if provider.wants_bytes(context.upstream_model) {
         request.inputs.iter_mut().for_each(|input| input.media = asset(Some("image/png")));

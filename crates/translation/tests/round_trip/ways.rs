@@ -59,7 +59,7 @@ impl Way {
 
     /// The request in the provider's words.
     pub(crate) fn say(&self, request: &GenerationRequest) -> Result<Call, Unsupported> {
-        let context = SubmitContext { upstream_model: self.upstream_model, base_url: BASE_URL };
+        let context = SubmitContext::new(self.upstream_model, BASE_URL);
         self.provider.encode_submit(&self.prepared(request), &context)
     }
 
