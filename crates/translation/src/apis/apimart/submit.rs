@@ -1,12 +1,15 @@
 //! A request as the body of APIMart's call.
 
 use domain::{Basis, Call, Derivation, GenerationRequest, Role, Scope};
+use http::{HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 
 use super::wire::{CALLBACK, FRAME, Generation, ImageWithRole, NAME, REFERENCE};
 use crate::wishes::{self, Wish};
 use crate::{SubmitContext, Unsupported, web};
 
+/// The header of a key with which APIMart makes one task of a submission that comes twice.
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// The one Veo model that takes no references.
 const WITHOUT_REFERENCES: &str = "veo3.1-lite";
 /// Most references of a Veo clip.
@@ -54,7 +57,11 @@ pub(super) fn encode(request: &GenerationRequest, context: &SubmitContext<'_>) -
             (path, generation(request, context, family)?)
         }
     };
-    Ok(Call::post_json(path, with_vendor(&body, request).to_string().into_bytes()))
+    let mut call = Call::post_json(path, with_vendor(&body, request).to_string().into_bytes());
+    if let Some(key) = HeaderValue::from_str(context.attempt_key).ok().filter(|key| !key.is_empty()) {
+        call.headers.insert(IDEMPOTENCY_KEY, key);
+    }
+    Ok(call)
 }
 
 fn remix_path(basis: &Basis) -> String {

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::Apixo;
 use super::input;
-use super::wire::{Envelope, INPUT, NAME, Record, Submission, Submitted, VEO, route, state};
+use super::wire::{Envelope, INPUT, NAME, Record, Submission, Submitted, VEO, request_type, route, state};
 use crate::apis::served_models;
 use crate::refusal::{AUTH, CLOSED, FAILED, INVALID, POLICY, QUOTA, Refusal, puzzling};
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
 
 static MODELS: LazyLock<Vec<ServedModel>> = LazyLock::new(|| served_models(include_str!("models.toml")));
 
-/// Fields of a client's own call, as they were kept before, that say how it wants to be told: we poll.
+/// Fields of a client's own call, as they were kept before, that say how it wants to be told: we tell it ourselves.
 const NOT_PASSED_ON: [&str; 3] = ["request_type", "callback_url", INPUT];
 
 impl Provider for Apixo {
@@ -51,11 +51,11 @@ impl Provider for Apixo {
         match (request.scope, model) {
             (Scope::Videos, VEO) => {
                 let input = input::encode_veo(request, mode, context.base_url, vendor_input)?;
-                Ok(submission(path, request, input, vendor))
+                Ok(submission(path, request, context.callback_url, input, vendor))
             }
             (Scope::Images, model) if model != VEO => {
                 let input = input::encode_image(request, model, context.base_url, vendor_input)?;
-                Ok(submission(path, request, input, vendor))
+                Ok(submission(path, request, context.callback_url, input, vendor))
             }
             (scope, model) => Err(Unsupported {
                 field: "scope",
@@ -128,6 +128,7 @@ fn model_and_mode(upstream_model: &str) -> (&str, &str) {
 fn submission(
     path: String,
     request: &GenerationRequest,
+    callback_url: Option<&str>,
     input: impl Serialize,
     vendor: Map<String, Value>,
 ) -> Call {
@@ -135,7 +136,8 @@ fn submission(
         Preference::Cheapest => route::CHEAPEST,
         Preference::Official => route::OFFICIAL,
     });
-    let body = Submission { request_type: "async", provider, input, vendor };
+    let request_type = if callback_url.is_some() { request_type::CALLBACK } else { request_type::ASYNC };
+    let body = Submission { request_type, callback_url, provider, input, vendor };
     Call::post_json(path, serde_json::to_vec(&body).expect("texts and numbers encode"))
 }
 

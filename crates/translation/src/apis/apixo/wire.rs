@@ -21,8 +21,12 @@ pub(super) const REFERENCES_RATIO: &str = "16:9";
 
 /// The body of `POST /api/v1/generateTask/{model}`, as we send it. What clients send us is read field by field.
 #[derive(Debug, Serialize)]
-pub(super) struct Submission<I> {
+pub(super) struct Submission<'a, I> {
+    /// A word of [`request_type`].
     pub(super) request_type: &'static str,
+    /// Where apixo tells us that the task has ended, if it shall.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) callback_url: Option<&'a str>,
     /// A word of [`route`]; apixo's default is the first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) provider: Option<&'static str>,
@@ -65,6 +69,12 @@ pub(super) struct ImageInput<'a> {
     /// Fields that have no meaning outside this API; none has a name that stands above.
     #[serde(flatten)]
     pub(super) vendor: Map<String, Value>,
+}
+
+/// The values of `request_type`. A task can be asked about either way.
+pub(super) mod request_type {
+    pub(in super::super) const ASYNC: &str = "async";
+    pub(in super::super) const CALLBACK: &str = "callback";
 }
 
 /// The values of `provider`.

@@ -75,6 +75,8 @@ impl Provider for EvoLink {
             n: output.count.filter(|_| is_image),
             generate_audio: output.audio.filter(|_| scope == Scope::Videos),
             negative_tags: output.negative_prompt.as_deref().filter(|_| scope == Scope::Audio),
+            // EvoLink refuses any other.
+            callback_url: context.callback_url.filter(|url| url.starts_with("https://")),
         };
         let path = match scope {
             Scope::Videos => "/v1/videos/generations",

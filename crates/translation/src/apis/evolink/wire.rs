@@ -7,7 +7,7 @@ use crate::lenient;
 /// The registry name of the API, and of its vendor fields.
 pub(super) const NAME: &str = "evolink";
 
-/// The field for callbacks: never sent upstream, where it would name our client, whom we tell ourselves.
+/// The field for callbacks: upstream it names us, never our client, whom we tell ourselves.
 pub(super) const CALLBACK: &str = "callback_url";
 
 /// The body of a submission, as we send it; vendor fields follow. Not sent, because EvoLink has no such fields and the
@@ -53,6 +53,9 @@ pub(super) struct Generation<'a> {
     /// Audio only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) negative_tags: Option<&'a str>,
+    /// Where EvoLink tells us that the task has ended: HTTPS only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) callback_url: Option<&'a str>,
 }
 
 /// The words of `status`; callbacks also know `cancelled`.
@@ -63,7 +66,7 @@ pub(super) mod status {
     pub(in super::super) const FAILED: &str = "failed";
 }
 
-/// The reply to a submission and to a poll. Not sent: `usage` (EvoLink's credits).
+/// The reply to a submission and to a poll.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct TaskObject {
@@ -88,6 +91,9 @@ pub(super) struct TaskObject {
     /// `video`.
     #[serde(deserialize_with = "lenient::text")]
     pub(super) r#type: String,
+    /// What the task costs; read by nobody here.
+    #[serde(skip_deserializing)]
+    pub(super) usage: Usage,
     /// URLs, at `completed`.
     #[serde(deserialize_with = "lenient::texts", skip_serializing_if = "Vec::is_empty")]
     pub(super) results: Vec<String>,
@@ -106,6 +112,15 @@ pub(super) struct TaskInfo {
     /// Seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) video_duration: Option<u32>,
+}
+
+/// `usage`.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Usage {
+    /// `per_call`, `per_token`, `per_second`.
+    pub(super) billing_rule: &'static str,
+    pub(super) credits_reserved: u32,
+    pub(super) user_group: &'static str,
 }
 
 /// One entry of `result_data`.

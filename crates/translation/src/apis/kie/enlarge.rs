@@ -7,7 +7,7 @@ use super::provider::{failed, unsupported};
 use super::wire::{Envelope, GET_4K, GET_1080P};
 use crate::refusal::{FAILED, INVALID, puzzling};
 use crate::wishes::{self, Wish};
-use crate::{Progress, Results, SubmitOutcome, Unsupported, web};
+use crate::{Progress, Results, SubmitContext, SubmitOutcome, Unsupported, web};
 
 /// The earlier clip that `request` is to enlarge, if it is such a request.
 pub(super) fn basis(request: &GenerationRequest) -> Option<&Basis> {
@@ -15,13 +15,17 @@ pub(super) fn basis(request: &GenerationRequest) -> Option<&Basis> {
 }
 
 /// The call that submits a request of a basis, or why it cannot be expressed.
-pub(super) fn encode_submit(request: &GenerationRequest) -> Result<Call, Unsupported> {
+pub(super) fn encode_submit(
+    request: &GenerationRequest,
+    context: &SubmitContext<'_>,
+) -> Result<Call, Unsupported> {
     wishes::refuse_all_but(&[Wish::Upscale], request, "kie")?;
-    call(request).ok_or_else(|| unsupported("resolution", "kie enlarges clips to 1080p and 4k"))
+    call(request, context.callback_url)
+        .ok_or_else(|| unsupported("resolution", "kie enlarges clips to 1080p and 4k"))
 }
 
-/// The call that asks for a larger clip, first and again.
-pub(super) fn call(request: &GenerationRequest) -> Option<Call> {
+/// The call that asks for a larger clip, first and again. With 1080 lines, there is no way to be told.
+pub(super) fn call(request: &GenerationRequest, callback_url: Option<&str>) -> Option<Call> {
     let Basis { handle, index, .. } = basis(request)?;
     match request.output.resolution.as_deref()? {
         "1080p" => {
@@ -29,7 +33,7 @@ pub(super) fn call(request: &GenerationRequest) -> Option<Call> {
             Some(Call::get(GET_1080P).with_query(query))
         }
         "4k" => {
-            let body = Enlarge { task_id: handle, index: *index };
+            let body = Enlarge { task_id: handle, index: *index, call_back_url: callback_url };
             Some(Call::post_json(GET_4K, serde_json::to_vec(&body).expect("texts and numbers encode")))
         }
         _ => None,

@@ -87,7 +87,7 @@ pub(super) fn encode_submit(
     if !images.is_empty() {
         input.insert(model.images_field.to_owned(), images.into());
     }
-    let body = Job { model: name, input, vendor };
+    let body = Job { model: name, call_back_url: context.callback_url, input, vendor };
     Ok(Call::post_json(
         "/api/v1/jobs/createTask",
         serde_json::to_vec(&body).expect("texts and numbers encode"),

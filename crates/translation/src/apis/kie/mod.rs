@@ -11,6 +11,7 @@ mod enlarge;
 mod jobs;
 mod more_wire;
 mod provider;
+mod signature;
 mod standing;
 mod told;
 mod veo;

@@ -4,12 +4,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::lenient;
 
-/// The body of a request for a clip in 4k, as we send it. Not sent: `callBackUrl` (we ask again).
+/// The body of a request for a clip in 4k, as we send it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Enlarge<'a> {
     pub(super) task_id: &'a str,
     pub(super) index: usize,
+    /// Where kie tells us that it is there. Not sent when we ask again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) call_back_url: Option<&'a str>,
 }
 
 /// `data` of the reply to a request for a larger clip. With 1080 lines there is only `resultUrl`, and nothing at all
@@ -63,6 +66,16 @@ pub(super) struct Info {
     /// Where it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) resolution: Option<String>,
+}
+
+/// `data` of a callback, for whose signature it counts: the documents have both names of the id.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct SignedIds {
+    #[serde(rename = "taskId", deserialize_with = "lenient::text")]
+    pub(super) camel: String,
+    #[serde(rename = "task_id", deserialize_with = "lenient::text")]
+    pub(super) snake: String,
 }
 
 /// The reply to a file, which says `success`, too. The documents have two lists of fields, and only `downloadUrl` is on

@@ -3,16 +3,17 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use domain::{Call, GenerationRequest, Pace, Reply};
+use domain::{Call, GenerationRequest, Pace, Reply, Timestamp};
 
 use super::more_wire::FileUrls;
 use super::wire::{Envelope, JobRecord, NAME, Record, Submitted, UPLOAD_STREAM};
-use super::{Kie, enlarge, jobs, veo};
+use super::{Kie, enlarge, jobs, signature, veo};
 use crate::apis::served_models;
 use crate::outgoing::FormBody;
 use crate::refusal::{AUTH, BUSY, CLOSED, FAILED, INVALID, QUOTA, Refusal, UNSERVED, puzzling};
 use crate::{
-    PollTarget, Progress, Provider, ServedModel, SubmitContext, SubmitOutcome, Unsupported, UploadFile, web,
+    CallbackProof, CallbackSecrets, PollTarget, Progress, Provider, ServedModel, SubmitContext,
+    SubmitOutcome, Unsupported, UploadFile, web,
 };
 
 /// The folder of our files at kie, which its documents require.
@@ -44,7 +45,7 @@ impl Provider for Kie {
     ) -> Result<Call, Unsupported> {
         match jobs::model(context.upstream_model) {
             Some(model) => jobs::encode_submit(model, request, context),
-            None if request.basis.is_some() => enlarge::encode_submit(request),
+            None if request.basis.is_some() => enlarge::encode_submit(request, context),
             None => veo::encode_submit(request, context),
         }
     }
@@ -74,7 +75,7 @@ impl Provider for Kie {
     }
 
     fn encode_poll(&self, target: &PollTarget<'_>) -> Call {
-        if let Some(call) = enlarge::call(target.request) {
+        if let Some(call) = enlarge::call(target.request, None) {
             return call;
         }
         let path = match jobs::model(target.upstream_model) {
@@ -129,6 +130,10 @@ impl Provider for Kie {
         let urls = envelope.and_then(|envelope| envelope.data).filter(|_| stored).unwrap_or_default();
         let mut urls = [urls.download_url, urls.file_url].into_iter();
         urls.find(|url| web::is_web_url(url)).ok_or_else(|| puzzling("no usable URL of the file", reply))
+    }
+
+    fn check_callback(&self, call: &Call, secrets: &CallbackSecrets<'_>, now: Timestamp) -> CallbackProof {
+        signature::check(call, secrets, now)
     }
 }
 

@@ -42,6 +42,7 @@ pub(super) fn encode_submit(
         duration: request.output.duration_s.filter(|duration| DURATIONS_S.contains(duration)),
         seeds: request.output.seed.map(fold_seed),
         enable_translation: request.output.enhance_prompt,
+        call_back_url: context.callback_url,
         image_urls,
         vendor: vendor(request),
     };

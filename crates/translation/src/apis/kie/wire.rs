@@ -27,8 +27,7 @@ pub(super) mod veo {
     pub(in super::super) const LITE: &str = "veo3_lite";
 }
 
-/// The body of `POST /api/v1/veo/generate`, as we send it; what clients send us is read field by field. Not sent:
-/// `callBackUrl` (we poll).
+/// The body of `POST /api/v1/veo/generate`, as we send it; what clients send us is read field by field.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Generate<'a> {
@@ -49,16 +48,22 @@ pub(super) struct Generate<'a> {
     pub(super) seeds: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) enable_translation: Option<bool>,
+    /// Where kie tells us that something has happened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) call_back_url: Option<&'a str>,
     /// Fields that have no meaning outside this API, as `watermark`, which is a text here and a switch everywhere else;
     /// none has a name that stands above.
     #[serde(flatten)]
     pub(super) vendor: Map<String, Value>,
 }
 
-/// The body of `POST /api/v1/jobs/createTask`, as we send it. Not sent: `callBackUrl` (we poll).
+/// The body of `POST /api/v1/jobs/createTask`, as we send it.
 #[derive(Debug, Serialize)]
 pub(super) struct Job<'a> {
     pub(super) model: &'a str,
+    /// Where kie tells us that something has happened.
+    #[serde(rename = "callBackUrl", skip_serializing_if = "Option::is_none")]
+    pub(super) call_back_url: Option<&'a str>,
     /// The fields that the model has.
     pub(super) input: Map<String, Value>,
     /// Fields outside `input` that have no meaning outside this API; none has a name that stands above.

@@ -4,7 +4,7 @@
 //! other is sent as it is. Each answer has a `code` of its own, which counts before the HTTP status. Source of the rules:
 //! app.klingai.com/global/dev/document-api (common information, text to video, image to video, multi-image to video, the
 //! capability map). Deliberately absent: `external_task_id` (a name of ours for a task, which could find one whose answer
-//! was lost: no other API lets a lost task be looked for yet), `callback_url`, camera moves, voices and brushes.
+//! was lost: no other API lets a lost task be looked for yet), camera moves, voices and brushes.
 
 mod models;
 mod provider;

@@ -65,6 +65,7 @@ impl Provider for Kling {
             mode: mode.name,
             duration: duration(output, model)?,
             watermark_info: output.watermark.map(|enabled| WatermarkInfo { enabled }),
+            callback_url: context.callback_url,
         };
         Ok(Call::post_json(path(request), serde_json::to_vec(&body).expect("texts and switches encode")))
     }

@@ -34,6 +34,9 @@ pub(super) struct Generation<'a> {
     pub(super) duration: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) watermark_info: Option<WatermarkInfo>,
+    /// Where Kling tells us that the task stands differently.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) callback_url: Option<&'a str>,
 }
 
 /// One of `image_list`.

@@ -54,7 +54,11 @@ impl Provider for Luma {
         refuse_all_but(&[Wish::Silence, Wish::Upscale], request, "Luma's Ray")?;
         let upscaled = request.basis.as_ref().filter(|basis| basis.derivation == Derivation::Upscale);
         if let Some(basis) = upscaled {
-            let body = Upscale { generation_type: "upscale_video", resolution: resolution(request)? };
+            let body = Upscale {
+                generation_type: "upscale_video",
+                resolution: resolution(request)?,
+                callback_url: context.callback_url,
+            };
             return Ok(post(&format!("{PATH}/{}/upscale", web::component(&basis.handle)), &body));
         }
         let body = Generation {
@@ -64,6 +68,7 @@ impl Provider for Luma {
             duration: duration(request)?,
             resolution: resolution(request)?,
             keyframes: keyframes(request, context)?,
+            callback_url: context.callback_url,
         };
         Ok(post(&format!("{PATH}/video"), &body))
     }

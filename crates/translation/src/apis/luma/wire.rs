@@ -22,6 +22,9 @@ pub(super) struct Generation<'a> {
     pub(super) resolution: Option<&'a str>,
     #[serde(skip_serializing_if = "Keyframes::is_empty")]
     pub(super) keyframes: Keyframes,
+    /// Where Luma tells us that the clip stands differently.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) callback_url: Option<&'a str>,
 }
 
 /// The frames that a clip begins and ends with.
@@ -54,6 +57,9 @@ pub(super) struct Upscale<'a> {
     pub(super) generation_type: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) resolution: Option<&'a str>,
+    /// The same as of a [`Generation`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) callback_url: Option<&'a str>,
 }
 
 /// The words of `state`.

@@ -3,7 +3,7 @@
 use domain::{Call, Callback, Draft, DraftInput, DraftMedia, Failure, OutputSpec, Role, Scope, Vendor};
 use serde_json::Value;
 
-use super::wire::NAME;
+use super::wire::{CALLBACKS, NAME, WEBHOOK};
 use crate::fields::Fields;
 use crate::multipart::{self, File, Form};
 use crate::text::bounded;
@@ -13,9 +13,6 @@ use crate::{callback, inputs, web};
 const IMAGE_FIELDS: [&str; 4] = ["images", "image", "image_url", "img_url"];
 /// The field that brings a mask.
 const MASK: &str = "mask";
-/// The fields that say where a client listens; the second also stands in the query.
-const CALLBACK_FIELDS: [&str; 2] = ["notify_hook", WEBHOOK];
-const WEBHOOK: &str = "webhook";
 /// Characters of a field's name that a message shows.
 const SHOWN_CHARS_MAX: usize = 40;
 
@@ -70,7 +67,7 @@ fn decode_file(File { field, bytes, .. }: File) -> Result<DraftInput, Failure> {
 
 fn decode_callback(fields: &mut Fields<'_>, query: &str) -> Result<Option<Callback>, Failure> {
     let mut found = None;
-    for name in CALLBACK_FIELDS {
+    for name in CALLBACKS {
         let callback = callback::decode(fields, name)?;
         found = found.or(callback);
     }

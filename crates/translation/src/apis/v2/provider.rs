@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use domain::{Call, GenerationRequest, Pace, Reply, Role, Scope};
 use http::StatusCode;
+use serde_json::{Map, Value};
 
 use super::V2;
-use super::wire::{Created, ErrorReply, Generation, NAME, TaskReply, status};
+use super::wire::{CALLBACKS, Created, ErrorReply, Generation, NAME, TaskReply, status};
 use crate::apis::served_models;
 use crate::lenient::percent_of;
 use crate::refusal::{AUTH, FAILED, QUOTA, Refusal, UNSERVED, puzzling};
@@ -19,7 +20,7 @@ use crate::{
 
 static MODELS: LazyLock<Vec<ServedModel>> = LazyLock::new(|| served_models(include_str!("models.toml")));
 
-/// The wishes that the contract has fields for. Not passed on: `notify_hook`, since we tell the client ourselves.
+/// The wishes that the contract has fields for.
 const OF_PICTURES: [Wish; 4] = [Wish::Several, Wish::NegativePrompt, Wish::Quality, Wish::Format];
 const OF_OTHERS: [Wish; 3] = [Wish::NegativePrompt, Wish::Sound, Wish::Silence];
 
@@ -65,7 +66,8 @@ impl Provider for V2 {
             n: output.count.filter(|_| is_picture),
             quality: output.quality.as_deref().filter(|_| is_picture),
             output_format: output.format.as_deref().filter(|_| is_picture),
-            vendor: request.vendor.as_ref().filter(|vendor| vendor.api == NAME).map(|vendor| &vendor.fields),
+            notify_hook: context.callback_url,
+            vendor: vendor(request),
         };
         let path = format!("/v2/{}/generations", request.scope.as_str());
         Ok(Call::post_json(path, serde_json::to_vec(&body).expect("texts and numbers encode")))
@@ -114,6 +116,14 @@ impl Provider for V2 {
             _ => unclear("unknown status"),
         }
     }
+}
+
+/// The fields that only the contract knows, but for how a client wanted to be told before we did that.
+fn vendor(request: &GenerationRequest) -> Map<String, Value> {
+    let vendor = request.vendor.as_ref().filter(|vendor| vendor.api == NAME);
+    let mut fields = vendor.map(|vendor| vendor.fields.clone()).unwrap_or_default();
+    fields.retain(|name, _| !CALLBACKS.contains(&name.as_str()));
+    fields
 }
 
 /// The images in the contract's order: the first frame, the last one, then references.

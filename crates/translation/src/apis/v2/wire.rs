@@ -8,6 +8,12 @@ use crate::lenient;
 /// The registry name of the API, and of its vendor fields.
 pub(super) const NAME: &str = "v2";
 
+/// The fields that say where a client listens, the first of which says upstream where we do; the second also stands in
+/// the query.
+pub(super) const CALLBACKS: [&str; 2] = ["notify_hook", WEBHOOK];
+/// The second.
+pub(super) const WEBHOOK: &str = "webhook";
+
 /// The body of `POST /v2/{scope}/generations`, as we send it. What clients send us instead is read field by field in
 /// the dialect, because it has more spellings than a struct can hold.
 #[derive(Debug, Serialize)]
@@ -46,9 +52,12 @@ pub(super) struct Generation<'a> {
     pub(super) quality: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) output_format: Option<&'a str>,
+    /// Where the host tells us that something has happened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) notify_hook: Option<&'a str>,
     /// Fields of the contract that have no meaning outside it; none has a name that stands above.
     #[serde(flatten)]
-    pub(super) vendor: Option<&'a Map<String, Value>>,
+    pub(super) vendor: Map<String, Value>,
 }
 
 /// The reply to a submission. Some hosts say `id`; we never do.
