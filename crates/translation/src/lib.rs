@@ -4,9 +4,8 @@
 //! Each API is one folder below `apis/`, whichever faces it has. To add one, see `docs/guide/adding-an-api.md`.
 //! What the folders share: `outgoing` makes calls that hold media, `wishes` refuses what a call would leave out; `fields`
 //! and `inputs` read clients' JSON, `multipart` their forms, `upload` their files, `callback` where they listen,
-//! `lenient` upstreams' JSON,
-//! `refusal` an upstream's "no"; `answer` makes replies to clients, `progress` the percentage and `rfc3339` the moments in them; `key` finds a
-//! client's key.
+//! `lenient` upstreams' JSON, `refusal` an upstream's "no", `webhook` what proves its callbacks; `answer` makes replies to
+//! clients, `progress` the percentage and `rfc3339` the moments in them; `key` finds a client's key.
 
 mod answer;
 pub mod apis;
@@ -28,6 +27,7 @@ mod rfc3339;
 mod text;
 mod upload;
 mod web;
+mod webhook;
 mod wishes;
 
 pub use apis::{DIALECTS, PROVIDERS, dialect, provider};

@@ -3,13 +3,15 @@
 //!
 //! The model's id is the path, and drops out of the paths of a request up to owner and app. An id is therefore all that
 //! is kept of a submission: a reply's own addresses say the same, and must not decide where our key goes.
-//! A client's webhook is told by the gateway and never named to an upstream. What answers on a host of its own at fal,
-//! `fal.run`, is here behind `/fal-run`, since its paths are those of submissions: `FAL_RUN_HOST=host/fal-run`.
+//! A client's webhook is told by the gateway; what is named to an upstream is an address of the gateway's own.
+//! What answers on a host of its own at fal, `fal.run`, is here behind `/fal-run`, since its paths are those of
+//! submissions: `FAL_RUN_HOST=host/fal-run`.
 //! Deliberately absent: uploads, whose hosts are fixed in fal's Python client and whose second step, in both clients, is
 //! a PUT without a key to an address that must be promised before there is a file (data URIs are taken everywhere), and
 //! the stream of a status.
 //! Source of the rules: fal.ai/docs (inference API, model errors, request errors), the models' schemas, fal's clients.
 
+mod callback;
 mod dialect;
 mod draft;
 mod ids;

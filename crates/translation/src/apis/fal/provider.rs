@@ -7,11 +7,12 @@ use domain::{Call, Credential, GenerationRequest, MediaKind, Pace, Reply, Timest
 use http::{Method, StatusCode, header};
 
 use super::wire::{ErrorReply, NAME, Output, Queued, status};
-use super::{Fal, submit};
+use super::{Fal, callback, submit};
 use crate::apis::served_models;
 use crate::refusal::{FAILED, INVALID, QUOTA, Refusal, puzzling};
 use crate::{
-    PollTarget, Progress, Provider, Results, ServedModel, SubmitContext, SubmitOutcome, Unsupported, web,
+    CallbackProof, CallbackSecrets, PollTarget, Progress, Provider, Results, ServedModel, SubmitContext,
+    SubmitOutcome, Unsupported, web,
 };
 
 static MODELS: LazyLock<Vec<ServedModel>> = LazyLock::new(|| served_models(include_str!("models.toml")));
@@ -106,6 +107,14 @@ impl Provider for Fal {
 
     fn encode_cancel(&self, target: &PollTarget<'_>) -> Option<Call> {
         Some(Call::get(format!("{}/cancel", request_path(target))).with_method(Method::PUT))
+    }
+
+    fn check_callback(&self, call: &Call, secrets: &CallbackSecrets<'_>, now: Timestamp) -> CallbackProof {
+        callback::check(call, secrets.keys, now)
+    }
+
+    fn callback_keys_url(&self) -> Option<&'static str> {
+        Some("https://rest.fal.ai/.well-known/jwks.json")
     }
 
     fn authorize(&self, call: Call, credential: &Credential, _now: Timestamp) -> Call {

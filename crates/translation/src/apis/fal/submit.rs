@@ -2,7 +2,7 @@
 
 use domain::{Call, GenerationRequest, Role, Scope};
 
-use super::wire::{NAME, Veo};
+use super::wire::{NAME, Veo, WEBHOOK};
 use crate::wishes::{Wish, refuse_all_but};
 use crate::{SubmitContext, Unsupported, web};
 
@@ -46,7 +46,9 @@ pub(super) fn encode(request: &GenerationRequest, context: &SubmitContext<'_>) -
         ..images
     };
     let path = format!("/{}{}", segments(context.upstream_model), way.path());
-    Ok(Call::post_json(path, serde_json::to_vec(&body).expect("texts and numbers encode")))
+    let call = Call::post_json(path, serde_json::to_vec(&body).expect("texts and numbers encode"));
+    let query = context.callback_url.map(|url| format!("{WEBHOOK}={}", web::component(url)));
+    Ok(Call { query: query.unwrap_or_default(), ..call })
 }
 
 /// A model's id, or a part of it, in a path.

@@ -8,8 +8,15 @@ use crate::lenient;
 /// The registry name of the API, and of its vendor fields.
 pub(super) const NAME: &str = "fal";
 
-/// The parameter of a submission's query that names a client's webhook.
+/// The parameter of a submission's query that names the webhook: to us a client's, to an upstream ours.
 pub(super) const WEBHOOK: &str = "fal_webhook";
+/// The headers of a callback that it is signed with; the last is the signature.
+pub(super) const SIGNATURE_HEADERS: [&str; 4] = [
+    "x-fal-webhook-request-id",
+    "x-fal-webhook-user-id",
+    "x-fal-webhook-timestamp",
+    "x-fal-webhook-signature",
+];
 /// The field of image models for the size.
 pub(super) const IMAGE_SIZE: &str = "image_size";
 /// The field of models that speak for who does.
@@ -100,6 +107,25 @@ pub(super) struct Webhook<'a> {
     /// With `ERROR` only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) error: Option<String>,
+}
+
+/// The keys that callbacks from fal are signed with.
+#[derive(Debug, Deserialize)]
+pub(super) struct Jwks {
+    pub(super) keys: Vec<Jwk>,
+}
+
+/// One of them; as RFC 8037 says where it is of Ed25519.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Jwk {
+    #[serde(deserialize_with = "lenient::text")]
+    pub(super) kty: String,
+    #[serde(deserialize_with = "lenient::text")]
+    pub(super) crv: String,
+    /// The public key in base64url.
+    #[serde(deserialize_with = "lenient::text")]
+    pub(super) x: String,
 }
 
 /// What the reply to a question for the result holds.

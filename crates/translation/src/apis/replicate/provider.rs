@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use domain::{Call, Failure, GenerationRequest, MediaKind, Pace, Reply};
+use domain::{Call, Failure, GenerationRequest, MediaKind, Pace, Reply, Timestamp};
 use http::{Method, StatusCode};
 use serde_json::Value;
 
@@ -12,7 +12,8 @@ use super::{Replicate, prediction, submit};
 use crate::apis::served_models;
 use crate::refusal::{FAILED, Refusal, UNSERVED, puzzling};
 use crate::{
-    PollTarget, Progress, Provider, Results, ServedModel, SubmitContext, SubmitOutcome, Unsupported, web,
+    CallbackProof, CallbackSecrets, PollTarget, Progress, Provider, Results, ServedModel, SubmitContext,
+    SubmitOutcome, Unsupported, web, webhook,
 };
 
 static MODELS: LazyLock<Vec<ServedModel>> = LazyLock::new(|| served_models(include_str!("models.toml")));
@@ -95,6 +96,10 @@ impl Provider for Replicate {
             }
             _ => unclear("unknown status"),
         }
+    }
+
+    fn check_callback(&self, call: &Call, secrets: &CallbackSecrets<'_>, now: Timestamp) -> CallbackProof {
+        webhook::check(call, secrets.secret, now)
     }
 }
 

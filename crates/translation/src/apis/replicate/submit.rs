@@ -3,7 +3,7 @@
 use domain::{Call, GenerationRequest, Role, Scope};
 
 use super::prediction::PATH;
-use super::wire::{Input, NewPrediction};
+use super::wire::{ENDED, Input, NewPrediction};
 use crate::wishes::{Wish, refuse_all_but};
 use crate::{SubmitContext, Unsupported, web};
 
@@ -11,7 +11,8 @@ use crate::{SubmitContext, Unsupported, web};
 pub(super) fn encode(request: &GenerationRequest, context: &SubmitContext<'_>) -> Result<Call, Unsupported> {
     let input = input(request, context)?;
     let (path, version) = endpoint(context.upstream_model);
-    let body = NewPrediction { version, input };
+    let webhook = context.callback_url;
+    let body = NewPrediction { version, webhook, webhook_events_filter: webhook.map(|_| [ENDED]), input };
     Ok(Call::post_json(path, serde_json::to_vec(&body).expect("texts and numbers encode")))
 }
 

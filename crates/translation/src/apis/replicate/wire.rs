@@ -11,21 +11,27 @@ use crate::{lenient, web};
 pub(super) const NAME: &str = "replicate";
 /// The field of the body, and of the vendor fields, that holds what the model gets.
 pub(super) const INPUT: &str = "input";
-/// The fields for a client's webhook and for what it is told.
+/// The fields for a webhook and for what it is told.
 pub(super) const WEBHOOK: &str = "webhook";
 pub(super) const EVENTS_FILTER: &str = "webhook_events_filter";
 /// The words of that.
-pub(super) const EVENTS: [&str; 4] = ["start", "output", "logs", "completed"];
+pub(super) const EVENTS: [&str; 4] = ["start", "output", "logs", ENDED];
+/// The last of them: the prediction has ended, however.
+pub(super) const ENDED: &str = "completed";
 /// `version` of a prediction by an official model.
 pub(super) const VERSION: &str = "hidden";
 
-/// The body that makes a prediction, as we send it. Not sent: `webhook`, `webhook_events_filter` (we poll, and a client's
-/// own webhook is told by the gateway).
+/// The body that makes a prediction, as we send it.
 #[derive(Debug, Serialize)]
 pub(super) struct NewPrediction<'a> {
     /// The version of the model, where the path does not say the model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) version: Option<&'a str>,
+    /// The gateway's own: a client's is told by the gateway.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) webhook: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) webhook_events_filter: Option<[&'static str; 1]>,
     pub(super) input: Input<'a>,
 }
 
