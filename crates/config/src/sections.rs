@@ -34,6 +34,9 @@ pub struct Server {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("examples" = ["https://media.example.com"]))]
     pub public_url: Option<String>,
+    /// Whether providers are told to call this gateway when something has happened. Only with a public_url; polls decide
+    /// either way, callbacks make them come sooner.
+    pub upstream_callbacks: bool,
     /// A certificate, to speak HTTPS. Without it the gateway speaks plain HTTP.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
@@ -100,6 +103,7 @@ impl Default for Server {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             admin_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9090)),
             public_url: None,
+            upstream_callbacks: true,
             tls: None,
             connections_max: 10_000,
             streams_max: 128,

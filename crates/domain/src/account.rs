@@ -17,6 +17,10 @@ pub struct Account {
     /// Where the provider takes files that go into requests, if it does; without it inputs are published at this
     /// gateway's own URLs.
     pub files_url: Option<String>,
+    /// What the provider signs callbacks with, if it signs with a shared secret.
+    pub callback_secret: Option<Credential>,
+    /// Where the public keys of its callbacks are, if elsewhere than the provider's own.
+    pub callback_keys_url: Option<String>,
     /// Whether it is an account at the maker of the models it serves.
     pub official: bool,
     /// What proves that we may use it.

@@ -39,6 +39,8 @@ pub(crate) fn accounts(base_url: &str) -> Vec<Account> {
         provider: provider.to_owned(),
         base_url: format!("{base_url}/{provider}"),
         files_url: None,
+        callback_secret: None,
+        callback_keys_url: None,
         official: false,
         credential: Credential::new(CREDENTIAL),
         requests_per_minute: defaults.requests_per_minute,

@@ -1,6 +1,7 @@
 //! Puts the crates together: from a checked configuration to a running gateway.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,9 @@ use limits::RateLimits;
 use routing::{Candidate, Catalogue, Route, Router};
 use sandbox::Sandbox;
 use store::{SqliteSettings, SqliteStore, TaskStore};
-use tasks::{AssetStorage, DeclaredKey, Deliverer, Keyring, Parts, Shared, TaskService, Worker};
+use tasks::{
+    AssetStorage, DeclaredKey, Deliverer, HintSettings, Keyring, Parts, Shared, TaskService, Worker,
+};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -275,11 +278,11 @@ fn parts(
         upstream,
         rates,
         assets: AssetStorage::new(config.data_dir.join("assets")),
-        settings: task_settings(config, base_url),
+        settings: task_settings(config, base_url, hint_settings(config)?),
     })
 }
 
-fn task_settings(config: &Config, base_url: String) -> tasks::Settings {
+fn task_settings(config: &Config, base_url: String, hints: Option<HintSettings>) -> tasks::Settings {
     let tasks = &config.tasks;
     tasks::Settings {
         base_url,
@@ -297,10 +300,38 @@ fn task_settings(config: &Config, base_url: String) -> tasks::Settings {
         input_timeout: tasks.input_timeout,
         input_hold: tasks.input_retry_for,
         inline_result_bytes_max: tasks.inline_result_bytes_max,
+        hints,
         callbacks: callback_settings(config),
         live_view_max: tasks.live_view_max,
         attempts_max: tasks.attempts_max,
     }
+}
+
+/// How upstreams may call, if they can reach this gateway. The key of their addresses is made at the first start.
+fn hint_settings(config: &Config) -> anyhow::Result<Option<HintSettings>> {
+    let Some(public_url) = config.server.public_url.clone().filter(|_| config.server.upstream_callbacks)
+    else {
+        return Ok(None);
+    };
+    let path = config.data_dir.join("callback.key");
+    let key = match std::fs::read(&path) {
+        Ok(bytes) => bytes.try_into().ok().with_context(|| format!("{} is no key", path.display()))?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => make_key(&path)?,
+        Err(error) => return Err(error).with_context(|| format!("reading {}", path.display())),
+    };
+    Ok(Some(HintSettings { public_url, key }))
+}
+
+fn make_key(path: &Path) -> anyhow::Result<[u8; 32]> {
+    let key = tasks::random_key().map_err(anyhow::Error::msg)?;
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path).with_context(|| format!("making {}", path.display()))?;
+    std::io::Write::write_all(&mut file, &key)?;
+    file.sync_all()?;
+    Ok(key)
 }
 
 fn callback_settings(config: &Config) -> tasks::CallbackSettings {

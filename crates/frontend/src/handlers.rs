@@ -85,6 +85,11 @@ impl Handlers {
         if let Target::Asset(file) = &context.matched().target {
             return asset::answer(&self.tasks, file, asset::without_body(&request)).await;
         }
+        if let Target::Callback(token) = &context.matched().target {
+            let (call, _room) = into_call(request);
+            self.tasks.upstream_called(token, &call).await?;
+            return Ok(Answer::default());
+        }
         let base_url = self.base_url.of(&request);
         let asked = asset::without_body(&request);
         let (call, room) = into_call(request);

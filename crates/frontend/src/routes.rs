@@ -11,6 +11,8 @@ use crate::percent;
 
 /// Where stored media is read; [`domain::AssetId::url`] makes such paths.
 const ASSET_PATH: &str = "/assets/{file}";
+/// Where upstreams call; the task service makes such addresses.
+const CALLBACK_PATH: &str = "/callbacks/{token}";
 /// Stands in logs in place of a path that nobody knows, so that no client can write into them.
 const UNKNOWN_PATH: &str = "unknown";
 
@@ -23,6 +25,7 @@ pub(crate) struct Routes {
 
 enum Path {
     Asset,
+    Callback,
     Endpoints(Claims),
 }
 
@@ -55,6 +58,8 @@ pub(crate) enum Target {
     },
     /// A stored file, by its name in the path.
     Asset(String),
+    /// A callback of an upstream, by the token in its path.
+    Callback(String),
     /// Nothing that we know.
     Unknown,
     /// A known path with another method.
@@ -83,6 +88,7 @@ impl Routes {
         }
         let mut paths = matchit::Router::new();
         paths.insert(ASSET_PATH, Path::Asset)?;
+        paths.insert(CALLBACK_PATH, Path::Callback)?;
         for (path, endpoints) in claims {
             paths.insert(path, Path::Endpoints(endpoints))?;
         }
@@ -102,14 +108,24 @@ impl Routes {
         let Ok(found) = self.paths.at(uri.path()) else { return unknown };
         let Some(params) = decode_params(&found.params) else { return unknown };
         match found.value {
-            Path::Asset => self.asset(method, params),
+            Path::Asset => self.asset(method, &params),
+            Path::Callback => self.callback(method, &params),
             Path::Endpoints(claims) => {
                 choose(claims, method, (uri.query().unwrap_or_default(), headers), params)
             }
         }
     }
 
-    fn asset(&self, method: &Method, params: PathParams) -> Matched {
+    fn callback(&self, method: &Method, params: &PathParams) -> Matched {
+        let target = match *method {
+            Method::POST => Target::Callback(params.get("token").to_owned()),
+            _ => Target::WrongMethod { allow: allow([&Method::POST]) },
+        };
+        let dialect = self.fallback;
+        Matched { dialect, pattern: CALLBACK_PATH, target, claims: Vec::new(), open: Vec::new() }
+    }
+
+    fn asset(&self, method: &Method, params: &PathParams) -> Matched {
         let target = match *method {
             Method::GET | Method::HEAD => Target::Asset(params.get("file").to_owned()),
             _ => Target::WrongMethod { allow: allow([&Method::GET]) },
@@ -128,7 +144,7 @@ impl Matched {
                 let text = format!("this path takes {allow}");
                 Some(Failure::new(FailureKind::MethodNotAllowed, text))
             }
-            Target::Endpoint { .. } | Target::Asset(_) => None,
+            Target::Endpoint { .. } | Target::Asset(_) | Target::Callback(_) => None,
         }
     }
 
@@ -163,7 +179,7 @@ impl Matched {
     /// Whether anybody may ask, without a key.
     pub(crate) fn is_public(&self) -> bool {
         match &self.target {
-            Target::Asset(_) => true,
+            Target::Asset(_) | Target::Callback(_) => true,
             Target::Endpoint { endpoint, .. } => endpoint.public,
             Target::Unknown | Target::WrongMethod { .. } => false,
         }
@@ -174,6 +190,7 @@ impl Matched {
         match &self.target {
             Target::Endpoint { endpoint, .. } => (self.dialect.name(), endpoint.action.as_str()),
             Target::Asset(_) => ("none", "asset"),
+            Target::Callback(_) => ("none", "callback"),
             Target::WrongMethod { .. } => (self.dialect.name(), "none"),
             Target::Unknown => ("none", "none"),
         }

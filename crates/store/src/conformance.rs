@@ -91,6 +91,7 @@ macro_rules! stamp_conformance {
                 a_wish_to_cancel_comes_with_the_next_claim
                 an_ended_task_takes_no_wish_to_cancel
                 only_an_ended_task_can_be_forgotten
+                a_waiting_task_can_be_made_due
             }
             records {
                 an_asset_is_read_back

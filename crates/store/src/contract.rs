@@ -56,6 +56,9 @@ pub trait TaskStore: Send + Sync {
     /// it. False if no such task is live.
     async fn request_cancel(&self, id: &TaskId) -> Result<bool, StoreError>;
 
+    /// Makes a live task due at once unless somebody holds it. False if no such task is live.
+    async fn make_due(&self, id: &TaskId) -> Result<bool, StoreError>;
+
     /// Makes an ended task absent for its owner. False if there is none that has ended, or it was forgotten before.
     async fn forget(&self, id: &TaskId) -> Result<bool, StoreError>;
 

@@ -177,6 +177,11 @@ impl TaskStore for SqliteStore {
         self.writer.write(move |c| wishes::request_cancel(c, &id, clock.now())).await
     }
 
+    async fn make_due(&self, id: &TaskId) -> Result<bool, StoreError> {
+        let (id, clock) = (id.clone(), self.clock.clone());
+        self.writer.write(move |c| wishes::make_due(c, &id, clock.now())).await
+    }
+
     async fn forget(&self, id: &TaskId) -> Result<bool, StoreError> {
         let (id, clock) = (id.clone(), self.clock.clone());
         self.writer.write(move |c| wishes::forget(c, &id, clock.now())).await

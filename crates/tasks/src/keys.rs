@@ -125,6 +125,13 @@ impl Keyring {
     }
 }
 
+/// 256 random bits.
+pub fn random_key() -> Result<[u8; 32], String> {
+    let mut key = [0u8; 32];
+    getrandom::fill(&mut key).map_err(|error| format!("no random bytes: {error}"))?;
+    Ok(key)
+}
+
 /// A new key: a prefix and 256 random bits in base 62.
 pub fn generate_key() -> Result<String, String> {
     let mut key = String::from(PREFIX);

@@ -11,6 +11,7 @@ pub(crate) struct Metrics {
     polls: IntCounterVec,
     copies: IntCounterVec,
     deliveries: IntCounterVec,
+    hints: IntCounterVec,
     live: IntGaugeVec,
     panics: IntCounter,
 }
@@ -43,6 +44,7 @@ impl Metrics {
                 "Results copied from upstreams.",
                 &["account", "outcome"],
             )?,
+            hints: counter("upstream_callbacks_total", "Callbacks from upstreams.", &["outcome"])?,
             deliveries: counter(
                 "callback_tries_total",
                 "Tries to tell a client's own server.",
@@ -79,6 +81,10 @@ impl Metrics {
 
     pub(crate) fn delivery_tried(&self, outcome: &str) {
         self.deliveries.with_label_values(&[outcome]).inc();
+    }
+
+    pub(crate) fn hinted(&self, outcome: &str) {
+        self.hints.with_label_values(&[outcome]).inc();
     }
 
     pub(crate) fn panicked(&self) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::Signer;
+use crate::{HintSettings, Signer};
 
 /// Bounds of the service and the worker.
 #[derive(Debug, Clone)]
@@ -37,6 +37,8 @@ pub struct Settings {
     pub input_hold: Duration,
     /// The largest sum of results that one reply holds.
     pub inline_result_bytes_max: u64,
+    /// How upstreams may call; absent if they cannot reach this gateway.
+    pub hints: Option<HintSettings>,
     /// Messages to clients' own servers.
     pub callbacks: CallbackSettings,
     /// Live tasks that polls find in memory; 0 where another process writes the same store.

@@ -10,6 +10,7 @@ use store::{StoreError, TaskStore};
 use tokio::sync::Notify;
 use upstream::Upstream;
 
+use crate::hints::Hints;
 use crate::line::Lines;
 use crate::live::LiveView;
 use crate::metrics::Metrics;
@@ -55,6 +56,8 @@ pub struct Shared {
     pub(crate) live: LiveView,
     /// Tasks that wait for room at an account.
     pub(crate) lines: Lines,
+    /// What upstreams told us lately.
+    pub(crate) hints: Hints,
     /// Who waits for tasks to change.
     pub(crate) watchers: Watchers,
     slots: Slots,
@@ -85,6 +88,7 @@ impl Shared {
             wake: Notify::new(),
             wake_deliverer: Notify::new(),
             lines: Lines::default(),
+            hints: Hints::default(),
             watchers: Watchers::default(),
             slots,
         }))

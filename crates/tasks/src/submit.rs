@@ -112,7 +112,10 @@ fn expressible<'a>(
     let provider = translation::provider(&account.provider).ok_or("no such provider")?;
     let outline = localize::outline(&held.task.request, provider, &candidate.upstream_model);
     provider
-        .encode_submit(&outline, &context(held, &candidate.upstream_model))
+        .encode_submit(
+            &outline,
+            &SubmitContext::new(&candidate.upstream_model, &held.shared.settings.base_url),
+        )
         .map_err(|error| error.to_string())?;
     Ok((account, provider))
 }
@@ -124,13 +127,17 @@ async fn prepare(
     upstream_model: &str,
 ) -> Result<Outgoing, Unready> {
     let request = localize::localized(held, (account, provider), upstream_model).await?;
-    let call = provider.encode_submit(&request, &context(held, upstream_model));
+    let number = held.task.attempts.last().map_or(1, |attempt| attempt.number + 1);
+    let hints = held.shared.settings.hints.as_ref();
+    let callback_url = hints.map(|hints| hints.url(&held.task.id, number));
+    let context = SubmitContext {
+        attempt_key: &format!("{}.{number}", held.task.id),
+        callback_url: callback_url.as_deref(),
+        ..SubmitContext::new(upstream_model, &held.shared.settings.base_url)
+    };
+    let call = provider.encode_submit(&request, &context);
     let call = call.map_err(|error| Unready::Never(no_route(&[format!("{}: {error}", account.name)])))?;
     localize::outgoing(held, call).await.map_err(Unready::Never)
-}
-
-fn context<'a>(held: &Held<'a>, upstream_model: &'a str) -> SubmitContext<'a> {
-    SubmitContext { upstream_model, base_url: &held.shared.settings.base_url }
 }
 
 /// Takes a slot and a share of the rate, or says how long to wait. Our own limits pace submissions, they fail none.

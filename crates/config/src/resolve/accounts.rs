@@ -56,6 +56,13 @@ fn account(
     let files_url = entry.files_url.as_deref().and_then(|text| {
         bounds::base_url(text).map_err(|message| findings.add(&format!("{path}.files_url"), message)).ok()
     });
+    let callback_secret = entry.callback_secret.as_ref().and_then(|secret| {
+        credential(Some(secret), &format!("{path}.callback_secret"), environment, findings)
+    });
+    let callback_keys_url = entry.callback_keys_url.clone().filter(|text| {
+        let is_url = bounds::base_url(text);
+        is_url.map_err(|message| findings.add(&format!("{path}.callback_keys_url"), message)).is_ok()
+    });
     let credential =
         credential(entry.credential.as_ref(), &format!("{path}.credential"), environment, findings);
     let requests_per_minute = entry.requests_per_minute.unwrap_or(REQUESTS_PER_MINUTE);
@@ -68,6 +75,8 @@ fn account(
         provider: entry.provider.clone()?,
         base_url: base_url?,
         files_url,
+        callback_secret,
+        callback_keys_url,
         official: entry.official.unwrap_or(false),
         credential: credential?,
         requests_per_minute,

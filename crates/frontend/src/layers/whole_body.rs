@@ -19,9 +19,12 @@ use super::BoxFuture;
 use super::body_cap::too_large;
 use crate::body::Answer;
 use crate::context::RequestContext;
+use crate::routes::Target;
 
 /// Each byte counts twice, because decoding media that comes inside of a body copies it.
 const COPIES: u64 = 2;
+/// The largest body of a callback: it comes from who has no key of ours.
+const CALLBACK_BYTES_MAX: u64 = 1 << 20;
 /// What is reserved at a time, in bytes, so that the counts fit the semaphore.
 const UNIT: u64 = 4096;
 /// When a client for whose body there is no room may come back.
@@ -94,7 +97,7 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         // Nothing further in makes callers wait, so a clone is as ready as the original.
         let mut inner = self.inner.clone();
-        let reader = self.reader.clone();
+        let mut reader = self.reader.clone();
         Box::pin(async move {
             let (head, body) = request.into_parts();
             let whole = match head.method {
@@ -102,6 +105,11 @@ where
                 _ => {
                     let context = head.extensions.get::<RequestContext>();
                     let _client_time = context.and_then(RequestContext::countdown).map(|clock| clock.pause());
+                    let is_callback = context
+                        .is_some_and(|context| matches!(context.matched().target, Target::Callback(_)));
+                    if is_callback {
+                        reader.bounds.bytes_max = reader.bounds.bytes_max.min(CALLBACK_BYTES_MAX);
+                    }
                     reader.read(body).await?
                 }
             };
@@ -124,6 +132,9 @@ impl Reader {
         B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin,
     {
         let declared = body.size_hint().exact();
+        if declared.is_some_and(|declared| declared > self.bounds.bytes_max) {
+            return Err(too_large(self.bounds.bytes_max));
+        }
         let mut pieces = Pieces::new(self.reserve(None, declared.unwrap_or(0))?, declared);
         let begun = Instant::now();
         loop {

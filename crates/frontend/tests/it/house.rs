@@ -188,6 +188,7 @@ async fn task_service(
             input_timeout: OUT_OF_REACH,
             input_hold: OUT_OF_REACH,
             inline_result_bytes_max: 1 << 20,
+            hints: None,
             callbacks: tasks::CallbackSettings {
                 timeout: Duration::from_secs(10),
                 tries_max: 4,

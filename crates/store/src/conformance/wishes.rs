@@ -99,3 +99,18 @@ pub async fn only_an_ended_task_can_be_forgotten(harness: &mut dyn Harness) {
     assert_eq!(store.load(&TaskId::new("a")).await.expect("load"), None);
     assert!(list(&*store, "ann", &ALL).await.is_empty());
 }
+
+/// A task that waits can be made due; one that somebody holds stays with its holder.
+pub async fn a_waiting_task_can_be_made_due(harness: &mut dyn Harness) {
+    let store = harness.store();
+    create(&*store, &task("a", "ann")).await;
+    let mut claim = claim_one(&*store).await;
+    assert!(store.make_due(&TaskId::new("a")).await.expect("make due"));
+    assert!(claim_all(&*store).await.is_empty(), "its holder goes on");
+    let later = Next::Due { after: LEASE * 10 };
+    advance(&*store, &mut claim, intended("kie-main"), later).await;
+    assert!(claim_all(&*store).await.is_empty());
+    assert!(store.make_due(&TaskId::new("a")).await.expect("make due"));
+    assert!(!claim_one(&*store).await.cancel_requested);
+    assert!(!store.make_due(&TaskId::new("b")).await.expect("make due"));
+}

@@ -66,6 +66,14 @@ pub(super) fn request_cancel(
     Ok(update().map_err(failed("noting a wish to cancel"))? == 1)
 }
 
+/// Makes a live task due `now` unless somebody holds it. Whether there is one.
+pub(super) fn make_due(connection: &Connection, id: &TaskId, now: Timestamp) -> Result<bool, StoreError> {
+    let sql = "UPDATE tasks SET due_at = CASE WHEN lease_holder IS NULL THEN MIN(due_at, ?2) ELSE due_at END
+               WHERE id = ?1 AND due_at IS NOT NULL";
+    let update = || connection.prepare_cached(sql)?.execute(params![id.as_str(), now.as_millis()]);
+    Ok(update().map_err(failed("making a task due"))? == 1)
+}
+
 /// Forgets an ended task. Whether there was one.
 pub(super) fn forget(connection: &Connection, id: &TaskId, now: Timestamp) -> Result<bool, StoreError> {
     let sql =

@@ -45,6 +45,8 @@ pub(crate) fn account(name: &str, url: &str) -> Account {
         provider: "v2".into(),
         base_url: url.into(),
         files_url: None,
+        callback_secret: None,
+        callback_keys_url: None,
         official: false,
         credential: Credential::new("secret"),
         requests_per_minute: 10_000,
@@ -94,6 +96,7 @@ impl Stage {
             input_timeout: Duration::from_secs(10),
             input_hold: Duration::from_millis(300),
             inline_result_bytes_max: 1 << 20,
+            hints: None,
             callbacks: tasks::CallbackSettings {
                 timeout: Duration::from_secs(10),
                 tries_max: 4,

@@ -73,6 +73,11 @@ impl Upstream {
         self.calls.lock().unwrap().len()
     }
 
+    /// The first call with that in it: method, path and query.
+    pub(crate) fn first(&self, part: &str) -> Option<String> {
+        self.calls.lock().unwrap().iter().find(|known| known.contains(part)).cloned()
+    }
+
     /// Where the first call of that kind stands among all calls.
     pub(crate) fn position(&self, call: &str) -> Option<usize> {
         self.calls.lock().unwrap().iter().position(|known| known == call)

@@ -1,0 +1,196 @@
+//! What upstreams tell us by themselves. A callback is a hint: it wakes the poll of the submission whose address it came
+//! to, and polls decide. The address holds a token that only the upstream of that submission was told.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_lc_rs::hmac;
+use bytes::Bytes;
+use domain::{Account, Call, Failure, FailureKind, TaskId, TaskState};
+use http::HeaderMap;
+use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
+use translation::{CallbackProof, CallbackSecrets, Provider};
+use upstream::{Bounds, Fetch};
+
+use crate::shared::{Shared, store_failure};
+use crate::{TaskService, clock};
+
+/// The path of an address, before the token.
+const PATH: &str = "/callbacks/";
+/// Bytes of the code that proves a token.
+const CODE_BYTES: usize = 16;
+/// Callbacks that are remembered, so that one who repeats them wakes nobody.
+const REMEMBERED_MAX: usize = 4096;
+/// How long public keys are kept, and what bounds fetching them.
+const KEYS_KEPT: Duration = Duration::from_secs(3600);
+const KEYS_BOUNDS: Bounds = Bounds { bytes_max: 64 * 1024, timeout: Duration::from_secs(10) };
+
+/// What the gateway needs to be called by upstreams.
+#[derive(Clone)]
+pub struct HintSettings {
+    /// Where upstreams reach this gateway, without a trailing slash.
+    pub public_url: String,
+    /// Makes tokens; the same after a restart, or callbacks of submissions from before it are not known.
+    pub key: [u8; 32],
+}
+
+impl std::fmt::Debug for HintSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HintSettings").field("public_url", &self.public_url).finish_non_exhaustive()
+    }
+}
+
+/// What is remembered of callbacks.
+#[derive(Default)]
+pub(crate) struct Hints {
+    recent: Mutex<VecDeque<[u8; 32]>>,
+    keys: Mutex<HashMap<String, (Instant, Bytes)>>,
+}
+
+impl HintSettings {
+    /// The address that the upstream of a submission is told.
+    pub(crate) fn url(&self, task: &TaskId, attempt: u32) -> String {
+        let name = format!("{task}.{attempt}");
+        format!("{}{PATH}{name}.{}", self.public_url, self.code(&name))
+    }
+
+    /// The submission that a token is of.
+    fn read(&self, token: &str) -> Option<(TaskId, u32)> {
+        let (name, code) = token.rsplit_once('.')?;
+        let (task, attempt) = name.rsplit_once('.')?;
+        let expected = self.code(name);
+        aws_lc_rs::constant_time::verify_slices_are_equal(expected.as_bytes(), code.as_bytes()).ok()?;
+        Some((TaskId::new(task), attempt.parse().ok()?))
+    }
+
+    fn code(&self, name: &str) -> String {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.key);
+        let tag = hmac::sign(&key, name.as_bytes());
+        tag.as_ref().iter().take(CODE_BYTES).map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+impl Hints {
+    /// Whether it was seen before; it is from now on.
+    fn repeats(&self, token: &str, body: &[u8]) -> bool {
+        let digest: [u8; 32] =
+            Sha256::new().chain_update(token).chain_update([0]).chain_update(body).finalize().into();
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        if recent.contains(&digest) {
+            return true;
+        }
+        if recent.len() >= REMEMBERED_MAX {
+            recent.pop_front();
+        }
+        recent.push_back(digest);
+        false
+    }
+}
+
+impl TaskService {
+    /// Takes a callback that came to the address with that token. The failure is for who called: there is no such
+    /// address, or the signature is wrong.
+    pub async fn upstream_called(&self, token: &str, call: &Call) -> Result<(), Failure> {
+        let outcome = self.take_hint(token, call).await;
+        let label = match &outcome {
+            Ok(true) => "woken",
+            Ok(false) => "ignored",
+            Err(failure) if failure.kind == FailureKind::Unauthorized => "forged",
+            Err(_) => "unknown",
+        };
+        self.shared.metrics.hinted(label);
+        outcome.map(|_woken| ())
+    }
+
+    async fn take_hint(&self, token: &str, call: &Call) -> Result<bool, Failure> {
+        let unknown = || Failure::new(FailureKind::NotFound, "no such address");
+        let settings = self.shared.settings.hints.as_ref().ok_or_else(unknown)?;
+        let (id, number) = settings.read(token).ok_or_else(unknown)?;
+        let task = self.shared.store.load(&id).await.map_err(|error| store_failure(&error))?;
+        let task = task.ok_or_else(unknown)?;
+        let attempt = task.attempts.iter().find(|attempt| attempt.number == number).ok_or_else(unknown)?;
+        let account = self.shared.accounts.get(&attempt.plan.account);
+        let provider = translation::provider(&attempt.plan.provider);
+        let (account, provider) = account.zip(provider).ok_or_else(unknown)?;
+        if let CallbackProof::Forged(reason) = prove(&self.shared, (account, provider), call).await {
+            tracing::warn!(task = %id, account = %account.name, reason, "a callback is not from the upstream");
+            return Err(Failure::new(FailureKind::Unauthorized, "the signature is not valid"));
+        }
+        let is_current = task.attempt().is_some_and(|attempt| attempt.number == number);
+        let waits = is_current && matches!(task.state, TaskState::Running { .. } | TaskState::Unknown { .. });
+        if !waits || self.shared.hints.repeats(token, &call.body) {
+            return Ok(false);
+        }
+        // Of a submission whose answer was lost it is not known what to ask for: the hint alone proves nothing yet.
+        if matches!(task.state, TaskState::Running { .. }) {
+            self.shared.store.make_due(&id).await.map_err(|error| store_failure(&error))?;
+            self.shared.wake.notify_one();
+        }
+        Ok(true)
+    }
+}
+
+async fn prove(
+    shared: &Shared,
+    (account, provider): (&Account, &'static dyn Provider),
+    call: &Call,
+) -> CallbackProof {
+    let url = account.callback_keys_url.as_deref().or_else(|| provider.callback_keys_url());
+    let keys = match url {
+        Some(url) => public_keys(shared, url).await,
+        None => None,
+    };
+    let secrets = CallbackSecrets { secret: account.callback_secret.as_ref(), keys: keys.as_deref() };
+    provider.check_callback(call, &secrets, clock::now())
+}
+
+/// What `url` serves, from memory if it was fetched lately.
+async fn public_keys(shared: &Shared, url: &str) -> Option<Bytes> {
+    let known = shared.hints.keys.lock().unwrap_or_else(PoisonError::into_inner).get(url).cloned();
+    if let Some((_, keys)) = known.filter(|(at, _)| at.elapsed() < KEYS_KEPT) {
+        return Some(keys);
+    }
+    let fetch = Fetch { url, account_url: "", credentials: HeaderMap::new(), bounds: KEYS_BOUNDS };
+    let mut keys = Vec::new();
+    if let Err(error) = shared.upstream.download(&fetch, &mut keys).await {
+        tracing::warn!(url, %error, "the public keys of callbacks could not be had");
+        return None;
+    }
+    let keys = Bytes::from(keys);
+    let mut known = shared.hints.keys.lock().unwrap_or_else(PoisonError::into_inner);
+    known.insert(url.to_owned(), (Instant::now(), keys.clone()));
+    Some(keys)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_of_one_submission_and_cannot_be_made_without_the_key() {
+        let settings = HintSettings { public_url: "https://gateway.example".into(), key: [7; 32] };
+        let url = settings.url(&TaskId::new("0190-ab"), 2);
+        let token = url.strip_prefix("https://gateway.example/callbacks/").unwrap();
+        assert_eq!(settings.read(token), Some((TaskId::new("0190-ab"), 2)));
+        let other = HintSettings { key: [8; 32], ..settings.clone() };
+        assert_eq!(other.read(token), None);
+        assert_eq!(settings.read(&token.replace(".2.", ".3.")), None);
+        for text in ["", ".", "a.1", "a.1.", "0190-ab.2.00"] {
+            assert_eq!(settings.read(text), None, "{text}");
+        }
+        assert!(!format!("{settings:?}").contains('7'));
+    }
+
+    #[test]
+    fn what_is_repeated_is_known_for_a_while() {
+        let hints = Hints::default();
+        assert!(!hints.repeats("t", b"a") && hints.repeats("t", b"a"));
+        assert!(!hints.repeats("t", b"b") && !hints.repeats("u", b"a"));
+        for number in 0..REMEMBERED_MAX {
+            hints.repeats("v", number.to_string().as_bytes());
+        }
+        assert!(!hints.repeats("t", b"a"), "memory is bounded");
+    }
+}
