@@ -19,6 +19,8 @@ use crate::text::bounded;
 const ENTRIES_MAX: usize = 1000;
 /// Bytes of all fields that nobody asked for: they are kept with the task.
 const REST_BYTES_MAX: usize = 4 << 20;
+/// Values in all fields that nobody asked for: in memory a value takes many times the bytes of its text.
+const REST_VALUES_MAX: usize = 50_000;
 /// Characters of a wrong value that its message shows.
 const SHOWN_CHARS_MAX: usize = 40;
 
@@ -175,14 +177,19 @@ impl<'a> Fields<'a> {
 
     /// The fields that were not taken, as they came.
     pub(crate) fn rest(self) -> Result<Map<String, Value>, Failure> {
-        let mut bytes = 0;
+        let (mut bytes, mut values) = (0, 0);
         self.0
             .into_iter()
             .map(|(name, raw)| {
                 bytes += raw.get().len();
+                values += values_at_most(raw.get());
                 let shown = bounded(&name, SHOWN_CHARS_MAX);
                 if bytes > REST_BYTES_MAX {
                     let text = format!("{shown}: unknown fields may hold {REST_BYTES_MAX} bytes together");
+                    return Err(Failure::invalid(shown, text));
+                }
+                if values > REST_VALUES_MAX {
+                    let text = format!("{shown}: unknown fields may hold {REST_VALUES_MAX} values together");
                     return Err(Failure::invalid(shown, text));
                 }
                 let value = serde_json::from_str(raw.get()).map_err(|error| {
@@ -325,6 +332,14 @@ impl<'de: 'a, 'a> Deserialize<'de> for Entries<'a> {
     }
 }
 
+/// How many values a JSON text holds, or more: what separates values may also stand in texts.
+fn values_at_most(json: &str) -> usize {
+    if json.starts_with('"') {
+        return 1;
+    }
+    1 + json.bytes().filter(|byte| matches!(byte, b',' | b':' | b'[' | b'{')).count()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -428,6 +443,10 @@ mod tests {
         assert!(fields(&long).texts("f").is_err());
         let heavy = format!(r#"{{"f":"{}"}}"#, "x".repeat(REST_BYTES_MAX));
         assert_eq!(fields(&heavy).rest().unwrap_err().field.as_deref(), Some("f"));
+        let many = format!(r#"{{"f":[{}0]}}"#, "0,".repeat(REST_VALUES_MAX));
+        assert!(fields(&many).rest().unwrap_err().public.contains("values"));
+        let text = format!(r#"{{"f":"{}"}}"#, ",".repeat(REST_VALUES_MAX * 2));
+        assert!(fields(&text).rest().is_ok(), "a text is one value");
     }
 
     #[test]
