@@ -204,3 +204,19 @@ async fn the_key_decides_whose_a_shared_path_is() {
         "the shape of the one that claims the path without a query"
     );
 }
+
+#[tokio::test]
+async fn where_upstreams_call_strangers_find_nothing_and_cannot_leave_much() {
+    let house = House::open().await;
+    for token in ["x", "0190a6f5-8a3b-7c21-9d10-5f2c6b7e8a90.1.00112233445566778899aabbccddeeff"] {
+        let mut asked = request("POST", &format!("/callbacks/{token}"), "{}");
+        asked.headers_mut().remove(header::AUTHORIZATION);
+        assert_refused(&ask(house.address, asked).await, StatusCode::NOT_FOUND);
+    }
+    let large = "x".repeat((1 << 20) + 1);
+    let said = ask(house.address, request("POST", "/callbacks/x", large)).await;
+    assert_refused(&said, StatusCode::PAYLOAD_TOO_LARGE);
+    let said = ask(house.address, request("GET", "/callbacks/x", "")).await;
+    assert_refused(&said, StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(said.header("allow"), "POST, OPTIONS");
+}
