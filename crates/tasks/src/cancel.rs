@@ -15,7 +15,8 @@ pub(crate) async fn end(mut held: Held<'_>) -> Result<(), StepError> {
     held.done(Duration::ZERO).await
 }
 
-/// Asks the upstream to stop, if its API has a call for that. Safe to repeat; polls tell what became of it.
+/// Asks the upstream to stop, if its API has a call for that: once, and again after a restart. Polls tell what became of
+/// it.
 pub(crate) async fn ask(held: &Held<'_>) {
     let Some(attempt) = held.task.attempt() else { return };
     let AttemptOutcome::Accepted { handle, .. } = &attempt.outcome else { return };
@@ -24,6 +25,9 @@ pub(crate) async fn ask(held: &Held<'_>) {
     let target =
         PollTarget { handle, upstream_model: &attempt.plan.upstream_model, request: &held.task.request };
     let Some(call) = provider.encode_cancel(&target) else { return };
+    if held.shared.was_asked_to_stop(&held.task.id) {
+        return;
+    }
     let call = provider.authorize(call, &account.credential, clock::now());
     let timeout = held.shared.settings.poll_timeout;
     match held.shared.upstream.ask(&account.base_url, call, timeout).await {

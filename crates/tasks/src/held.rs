@@ -1,5 +1,6 @@
 //! A claimed task in the hands of one step.
 
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use domain::{Failure, IllegalTransition, Task, TaskEvent, TaskId};
@@ -94,6 +95,7 @@ impl<'a> Held<'a> {
             self.shared.wake_deliverer.notify_one();
         }
         if self.task.state.is_terminal() {
+            self.shared.asked_to_stop.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.task.id);
             self.shared.metrics.ended(&self.task.state);
             tracing::info!(task = %self.task.id, state = self.task.state.name(), "task ended");
         }

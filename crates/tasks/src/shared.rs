@@ -1,6 +1,6 @@
 //! What service and worker share.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::{Account, AccountName, Failure, FailureKind, TaskId, with_sources};
@@ -58,6 +58,8 @@ pub struct Shared {
     pub(crate) lines: Lines,
     /// What upstreams told us lately.
     pub(crate) hints: Hints,
+    /// Tasks whose upstreams were asked to stop, so that they are asked once; at most the live ones.
+    pub(crate) asked_to_stop: Mutex<HashSet<TaskId>>,
     /// Who waits for tasks to change.
     pub(crate) watchers: Watchers,
     slots: Slots,
@@ -88,6 +90,7 @@ impl Shared {
             wake: Notify::new(),
             wake_deliverer: Notify::new(),
             lines: Lines::default(),
+            asked_to_stop: Mutex::default(),
             hints: Hints::default(),
             watchers: Watchers::default(),
             slots,
@@ -100,6 +103,11 @@ impl Shared {
         let Some(permit) = self.slots.try_acquire(&key, account.concurrent_tasks) else { return false };
         self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(task.clone(), permit);
         true
+    }
+
+    /// Whether the upstream of `task` was asked to stop before; it is from now on.
+    pub(crate) fn was_asked_to_stop(&self, task: &TaskId) -> bool {
+        !self.asked_to_stop.lock().unwrap_or_else(PoisonError::into_inner).insert(task.clone())
     }
 
     /// Gives back the slot that `task` holds, if it holds one.

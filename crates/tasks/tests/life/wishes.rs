@@ -62,8 +62,10 @@ async fn an_upstream_that_cannot_stop_is_paid_and_what_it_makes_is_kept() {
 
 #[tokio::test]
 async fn an_upstream_that_can_stop_is_asked_to_and_its_word_ends_the_task() {
-    let up = Upstream::start(|call, _seen| match call {
-        "POST /v1/predictions/up-1/cancel" => Answer::json(200, r#"{"id":"up-1","status":"canceled"}"#),
+    let up = Upstream::start(|call, seen| match call {
+        "POST /v1/predictions/up-1/cancel" => Answer::json(200, r#"{"id":"up-1","status":"processing"}"#),
+        // It stops, but not at once.
+        _ if seen < 3 => Answer::json(200, r#"{"id":"up-1","status":"processing"}"#),
         _ => Answer::json(200, r#"{"id":"up-1","status":"canceled"}"#),
     })
     .await;
