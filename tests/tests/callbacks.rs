@@ -5,7 +5,7 @@ use http::{Method, header};
 use serde_json::{Value, json};
 use tests::client::filled;
 use tests::listener::Listener;
-use tests::{Gateway, Options, eventually};
+use tests::{Finished, Gateway, Options, Process, eventually};
 
 const PROMPT: &str = "a lighthouse in a storm";
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -172,6 +172,34 @@ async fn a_message_survives_a_killed_gateway_and_is_sent_until_it_is_heard() {
         (tried >= 1.0).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_message_that_nobody_heard_is_kept_and_sent_again_on_demand() {
+    let listener = Listener::start(&[500, 500, 500, 500, 200]).await;
+    let gateway = Gateway::start(options()).await;
+    create(&gateway, &APIS[0], listener.url()).await;
+    listener.hears(4).await;
+    let dead = eventually("the message is dead", async || {
+        let listed = deliveries(&gateway, &["list"]).await.stdout;
+        listed.lines().find(|line| line.starts_with("msg_")).map(str::to_owned)
+    })
+    .await;
+    assert!(dead.contains("status 500") && dead.contains(listener.url()), "{dead}");
+    let id = dead.split_whitespace().next().unwrap_or_default();
+    assert!(deliveries(&gateway, &["replay", id]).await.status.success());
+    let heard = listener.hears(5).await;
+    assert_eq!(
+        (&heard[4].body, &heard[4].headers["webhook-id"]),
+        (&heard[0].body, &heard[0].headers["webhook-id"])
+    );
+    assert!(!deliveries(&gateway, &["replay", "msg_unknown"]).await.status.success());
+}
+
+/// `filmgate deliveries`, beside the running gateway.
+async fn deliveries(gateway: &Gateway, arguments: &[&str]) -> Finished {
+    let mut command = Process::command();
+    Process::run(command.arg("deliveries").args(arguments).arg("--data").arg(gateway.data())).await
 }
 
 #[tokio::test]

@@ -7,12 +7,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use domain::{Call, FailureKind, Pace};
+use domain::{Call, FailureKind, Pace, Task};
 use sha2::{Digest as _, Sha256};
 use tasks::HintSettings;
 
 use crate::CLIP;
-use crate::stage::{PATIENCE, Stage, account};
+use crate::stage::{PATIENCE, Stage, Working, account};
 use crate::upstream::{Answer, Upstream};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -98,14 +98,20 @@ async fn stage(up: &Signing) -> Stage {
     .await
 }
 
-#[tokio::test]
-async fn a_signed_callback_brings_the_poll_that_ends_the_task() {
-    let up = Signing::start().await;
-    let stage = stage(&up).await;
-    let _worker = stage.work();
+/// A task that the upstream works on, and the token that it was told.
+async fn running(up: &Signing) -> (Stage, Task, String, Working) {
+    let stage = stage(up).await;
+    let worker = stage.work();
     let task = stage.accept().await;
     let token = up.token().await;
     stage.until(&task.id, |task| task.state.name() == "running").await;
+    (stage, task, token, worker)
+}
+
+#[tokio::test]
+async fn a_signed_callback_brings_the_poll_that_ends_the_task() {
+    let up = Signing::start().await;
+    let (stage, task, token, _worker) = running(&up).await;
     up.finished.store(true, Ordering::SeqCst);
     stage.service.upstream_called(&token, &up.call(r#"{"status":"OK"}"#)).await.unwrap();
     assert_eq!(stage.ended(&task.id).await.state.name(), "succeeded");
@@ -116,11 +122,7 @@ async fn a_signed_callback_brings_the_poll_that_ends_the_task() {
 #[tokio::test]
 async fn a_callback_is_a_hint_and_polls_decide() {
     let up = Signing::start().await;
-    let stage = stage(&up).await;
-    let _worker = stage.work();
-    let task = stage.accept().await;
-    let token = up.token().await;
-    stage.until(&task.id, |task| task.state.name() == "running").await;
+    let (stage, task, token, _worker) = running(&up).await;
     let call = up.call(r#"{"status":"OK","payload":{"video":{"url":"https://evil.example/clip.mp4"}}}"#);
     stage.service.upstream_called(&token, &call).await.unwrap();
     let polled = async {
@@ -135,11 +137,7 @@ async fn a_callback_is_a_hint_and_polls_decide() {
 #[tokio::test]
 async fn a_callback_that_is_not_the_upstreams_wakes_nobody() {
     let up = Signing::start().await;
-    let stage = stage(&up).await;
-    let _worker = stage.work();
-    let task = stage.accept().await;
-    let token = up.token().await;
-    stage.until(&task.id, |task| task.state.name() == "running").await;
+    let (stage, task, token, _worker) = running(&up).await;
     let mut altered = up.call(r#"{"status":"OK"}"#);
     altered.body = br#"{"status":"ERROR"}"#.to_vec().into();
     let unsigned = Call::post_json("/callbacks/x", b"{}".to_vec());
