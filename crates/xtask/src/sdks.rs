@@ -11,6 +11,10 @@ const FOLDER: &str = "target/sdks";
 /// What is installed: lists with versions.
 const LISTS: &str = "tests/sdks";
 
+/// Node trusts a list of its own; the system's authorities are those that its owner wants.
+const NODE_AUTHORITIES: &str = "NODE_EXTRA_CA_CERTS";
+const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
+
 /// Clients that are installed together. Two versions of one need two sets.
 struct Set {
     /// Its folder below [`FOLDER`].
@@ -67,5 +71,9 @@ fn install_javascript(root: &Path, folder: &Path, list: &Path) -> anyhow::Result
     std::fs::copy(root.join(list), absolute.join("package.json")).context("copying the list of clients")?;
     let words = ["npm", "install", "--prefix", &folder.to_string_lossy(), "--loglevel=error"];
     let without = ["--no-package-lock", "--ignore-scripts", "--no-audit", "--no-fund"];
-    Step::new("clients", root, &[&words[..], &without[..]].concat()).run()
+    let mut step = Step::new("clients", root, &[&words[..], &without[..]].concat());
+    if std::env::var_os(NODE_AUTHORITIES).is_none() && Path::new(SYSTEM_AUTHORITIES).is_file() {
+        step = step.env(NODE_AUTHORITIES, SYSTEM_AUTHORITIES);
+    }
+    step.run()
 }

@@ -3,6 +3,7 @@
 
 mod callbacks;
 mod hints;
+mod localize;
 mod stage;
 mod upstream;
 mod wishes;

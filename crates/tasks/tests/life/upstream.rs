@@ -37,6 +37,7 @@ impl Answer {
 pub(crate) struct Upstream {
     pub(crate) url: String,
     calls: Arc<Mutex<Vec<String>>>,
+    bodies: Arc<Mutex<Vec<String>>>,
 }
 
 impl Upstream {
@@ -45,12 +46,16 @@ impl Upstream {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let calls = Arc::new(Mutex::new(Vec::new()));
+        let bodies = Arc::new(Mutex::new(Vec::new()));
+        let noted = Arc::clone(&bodies);
         let (answer, host, log) = (Arc::new(answer), url.clone(), Arc::clone(&calls));
         tokio::spawn(async move {
             while let Ok((mut stream, _peer)) = listener.accept().await {
                 let (answer, host, log) = (Arc::clone(&answer), host.clone(), Arc::clone(&log));
+                let noted = Arc::clone(&noted);
                 tokio::spawn(async move {
-                    let Some(call) = read_call(&mut stream).await else { return };
+                    let Some((call, body)) = read_call(&mut stream).await else { return };
+                    noted.lock().unwrap().push(body);
                     let seen = {
                         let mut log = log.lock().unwrap();
                         log.push(call.clone());
@@ -60,12 +65,17 @@ impl Upstream {
                 });
             }
         });
-        Self { url, calls }
+        Self { url, calls, bodies }
     }
 
     /// How many calls of that kind there were.
     pub(crate) fn seen(&self, call: &str) -> usize {
         self.calls.lock().unwrap().iter().filter(|known| *known == call).count()
+    }
+
+    /// Whether a body had that text in it.
+    pub(crate) fn was_sent(&self, text: &str) -> bool {
+        self.bodies.lock().unwrap().iter().any(|body| body.contains(text))
     }
 
     /// How many calls there were.
@@ -84,8 +94,8 @@ impl Upstream {
     }
 }
 
-/// Reads one request with its body; its method and path.
-async fn read_call(stream: &mut TcpStream) -> Option<String> {
+/// Reads one request with its body; its method and path, and the body.
+async fn read_call(stream: &mut TcpStream) -> Option<(String, String)> {
     let mut request = Vec::new();
     let mut buffer = [0; 4096];
     loop {
@@ -96,7 +106,7 @@ async fn read_call(stream: &mut TcpStream) -> Option<String> {
         let length =
             head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
         if body.len() >= length.unwrap_or(0) {
-            return Some(head.split(' ').take(2).collect::<Vec<_>>().join(" "));
+            return Some((head.split(' ').take(2).collect::<Vec<_>>().join(" "), body.to_owned()));
         }
     }
 }
