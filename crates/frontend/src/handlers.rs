@@ -93,7 +93,7 @@ impl Handlers {
         let base_url = self.base_url.of(&request);
         let asked = asset::without_body(&request);
         let (call, room) = into_call(request);
-        context.prefer_by_body(&call.body);
+        look_at_body(&context, &call).await?;
         let matched = context.matched();
         let Target::Endpoint { endpoint, params } = &matched.target else {
             return Err(Failure::internal("rescue refuses what has no handler"));
@@ -177,6 +177,17 @@ impl Service<Request<WholeBody>> for Handlers {
     fn call(&mut self, request: Request<WholeBody>) -> Self::Future {
         Box::pin(self.clone().answer(request))
     }
+}
+
+/// Whose request it is, where only the body tells.
+async fn look_at_body(context: &RequestContext, call: &Call) -> Result<(), Failure> {
+    if call.body.len() <= DECODED_INLINE_BYTES_MAX {
+        context.prefer_by_body(&call.body);
+        return Ok(());
+    }
+    let (context, body) = (context.clone(), call.body.clone());
+    let looked = tokio::task::spawn_blocking(move || context.prefer_by_body(&body)).await;
+    looked.map_err(|error| Failure::internal(format!("looking at a body: {error}")))
 }
 
 async fn decode(asked: Asked) -> Result<Wanted, Failure> {

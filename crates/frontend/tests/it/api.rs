@@ -220,3 +220,23 @@ async fn where_upstreams_call_strangers_find_nothing_and_cannot_leave_much() {
     assert_refused(&said, StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(said.header("allow"), "POST, OPTIONS");
 }
+
+#[tokio::test]
+async fn on_a_shared_path_a_body_decides_in_whose_words_it_is_answered() {
+    let house = House::open().await;
+    // Longer bodies are looked at elsewhere than short ones.
+    for prompt in ["a cat".to_owned(), "a cat ".repeat(100_000)] {
+        let body = |mut fields: serde_json::Value| {
+            fields["model"] = json!("no-such-model");
+            fields["prompt"] = json!(prompt);
+            fields.to_string()
+        };
+        let ask = async |fields| {
+            let said = ask(house.address, request("POST", "/v1/images/generations", body(fields))).await;
+            assert!(said.status.is_client_error(), "{said:?}");
+            said.json()["error"]["code"].clone()
+        };
+        assert!(ask(json!({ "background": "opaque", "output_format": "png" })).await.is_string());
+        assert!(ask(json!({ "image_urls": ["https://example.com/a.png"] })).await.is_number());
+    }
+}
