@@ -42,19 +42,17 @@ impl TaskService {
         if source.task.request.output.resolution.as_deref() == Some(resolution) {
             return Ok(Arc::new(already_there(&source)));
         }
-        for number in 0..FOLLOW_UPS_MAX {
+        let mut number = 1;
+        let id = loop {
             let id = follow_up_id(&source.basis, resolution, number);
             match self.get(client, &id, None).await {
-                Ok(task) if ended_in_vain(&task) && number + 1 < FOLLOW_UPS_MAX => {}
+                Ok(task) if ended_in_vain(&task) && number < FOLLOW_UPS_MAX => number += 1,
                 Ok(task) => return Ok(task),
-                Err(failure) if failure.kind == FailureKind::NotFound => {
-                    let source = Source { task: Arc::clone(&source.task), basis: source.basis.clone() };
-                    return self.accept(client, (dialect, id), draft, Some(source)).await.map(Arc::new);
-                }
+                Err(failure) if failure.kind == FailureKind::NotFound => break id,
                 Err(failure) => return Err(failure),
             }
-        }
-        Err(Failure::internal("a follow-up has no number"))
+        };
+        self.accept(client, (dialect, id), draft, Some(source)).await.map(Arc::new)
     }
 
     async fn accept(

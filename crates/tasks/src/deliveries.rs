@@ -81,8 +81,9 @@ impl Deliverer {
             }
             let busy = self.hosts.iter().filter(|(_, tries)| **tries >= per_host_max);
             let busy: Vec<String> = busy.map(|(host, _)| host.clone()).collect();
-            // No more at a time than one host may have, so that none gets more by being claimed together.
-            let max = room.min(per_host_max);
+            // No more at a time than every host that is not busy still has room for: all claimed may go to one.
+            let most = self.hosts.values().filter(|tries| **tries < per_host_max).max().copied().unwrap_or(0);
+            let max = room.min(per_host_max - most);
             let lease = timeout + LEASE_MARGIN;
             let claims = self.shared.store.claim_deliveries(&self.holder, lease, max, &busy).await?;
             if claims.is_empty() {

@@ -73,20 +73,22 @@ impl HintSettings {
 }
 
 impl Hints {
-    /// Whether it was seen before; it is from now on.
-    fn repeats(&self, token: &str, body: &[u8]) -> bool {
-        let digest: [u8; 32] =
-            Sha256::new().chain_update(token).chain_update([0]).chain_update(body).finalize().into();
+    fn knows(&self, digest: &[u8; 32]) -> bool {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner).contains(digest)
+    }
+
+    fn remember(&self, digest: [u8; 32]) {
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        if recent.contains(&digest) {
-            return true;
-        }
         if recent.len() >= REMEMBERED_MAX {
             recent.pop_front();
         }
         recent.push_back(digest);
-        false
     }
+}
+
+/// What a callback is known by.
+fn digest(token: &str, body: &[u8]) -> [u8; 32] {
+    Sha256::new().chain_update(token).chain_update([0]).chain_update(body).finalize().into()
 }
 
 impl TaskService {
@@ -119,15 +121,16 @@ impl TaskService {
             return Err(Failure::new(FailureKind::Unauthorized, "the signature is not valid"));
         }
         let is_current = task.attempt().is_some_and(|attempt| attempt.number == number);
-        let waits = is_current && matches!(task.state, TaskState::Running { .. } | TaskState::Unknown { .. });
-        if !waits || self.shared.hints.repeats(token, &call.body) {
+        // Of a submission whose answer was lost it is not known what to ask for: the hint alone proves nothing yet.
+        let waits = is_current && matches!(task.state, TaskState::Running { .. });
+        let digest = digest(token, &call.body);
+        if !waits || self.shared.hints.knows(&digest) {
             return Ok(false);
         }
-        // Of a submission whose answer was lost it is not known what to ask for: the hint alone proves nothing yet.
-        if matches!(task.state, TaskState::Running { .. }) {
-            self.shared.store.make_due(&id).await.map_err(|error| store_failure(&error))?;
-            self.shared.wake.notify_one();
-        }
+        self.shared.store.make_due(&id).await.map_err(|error| store_failure(&error))?;
+        // Not before: an upstream that is told of a failure sends it again.
+        self.shared.hints.remember(digest);
+        self.shared.wake.notify_one();
         Ok(true)
     }
 }
@@ -186,11 +189,13 @@ mod tests {
     #[test]
     fn what_is_repeated_is_known_for_a_while() {
         let hints = Hints::default();
-        assert!(!hints.repeats("t", b"a") && hints.repeats("t", b"a"));
-        assert!(!hints.repeats("t", b"b") && !hints.repeats("u", b"a"));
+        let first = digest("t", b"a");
+        assert!(!hints.knows(&first));
+        hints.remember(first);
+        assert!(hints.knows(&first) && !hints.knows(&digest("t", b"b")) && !hints.knows(&digest("u", b"a")));
         for number in 0..REMEMBERED_MAX {
-            hints.repeats("v", number.to_string().as_bytes());
+            hints.remember(digest("v", number.to_string().as_bytes()));
         }
-        assert!(!hints.repeats("t", b"a"), "memory is bounded");
+        assert!(!hints.knows(&first), "memory is bounded");
     }
 }

@@ -114,6 +114,11 @@ pub(crate) async fn outgoing(held: &Held<'_>, call: Call) -> Result<Outgoing, Fa
     Ok(Outgoing { call, files })
 }
 
+/// What follows when all inputs together take too long.
+pub(crate) fn too_slow(held: &Held<'_>) -> Unready {
+    later_or(held, Failure::invalid("inputs", "inputs: they could not be had in time"))
+}
+
 /// The failure, once it has been tried for long enough.
 fn later_or(held: &Held<'_>, failure: Failure) -> Unready {
     let spent = clock::now().since(held.task.created_at);

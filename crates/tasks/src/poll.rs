@@ -62,7 +62,9 @@ async fn ask(held: &Held<'_>) -> Option<Progress> {
     let provider = translation::provider(&attempt.plan.provider)?;
     if handle.is_empty() {
         // It answered with its results, and there is nobody to ask.
-        return Some(Progress::Finished(Results::Kept(collect::sources(held))));
+        let sources = collect::sources(held);
+        let nothing = || Progress::Unclear { reason: "no results of a finished task are known".to_owned() };
+        return Some(if sources.is_empty() { nothing() } else { Progress::Finished(Results::Kept(sources)) });
     }
     let target =
         PollTarget { handle, upstream_model: &attempt.plan.upstream_model, request: &held.task.request };

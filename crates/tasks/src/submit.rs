@@ -126,7 +126,11 @@ async fn prepare(
     (account, provider): (&Account, &'static dyn Provider),
     upstream_model: &str,
 ) -> Result<Outgoing, Unready> {
-    let request = localize::localized(held, (account, provider), upstream_model).await?;
+    // Another worker must not take over meanwhile: nothing is stored yet, and the slot would be counted wrongly.
+    let at_most = held.shared.settings.lease / 2;
+    let localizing = localize::localized(held, (account, provider), upstream_model);
+    let request =
+        tokio::time::timeout(at_most, localizing).await.unwrap_or_else(|_| Err(localize::too_slow(held)))?;
     let number = held.task.attempts.last().map_or(1, |attempt| attempt.number + 1);
     let hints = held.shared.settings.hints.as_ref();
     let callback_url = hints.map(|hints| hints.url(&held.task.id, number));

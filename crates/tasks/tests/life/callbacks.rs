@@ -1,11 +1,14 @@
 //! Clients' own servers are told how tasks ended.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use domain::{Callback, FailureKind, Task};
 use store::{DeliveryState, TaskStore as _};
 use tasks::Deliverer;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 
 use crate::good;
@@ -76,6 +79,63 @@ async fn a_listener_that_fails_is_told_again_and_a_dead_message_can_be_replayed(
     let told = until(&stage, DeliveryState::Delivered, 1).await.remove(0);
     assert_eq!(told.message, dead.message, "not a byte has changed");
     assert_eq!(listener.seen("POST /done"), 5);
+}
+
+/// A listener that takes its time, and how many it made wait at most.
+async fn slow(answers: bool) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (waiting, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let peak = Arc::clone(&most);
+    tokio::spawn(async move {
+        while let Ok((mut stream, _peer)) = listener.accept().await {
+            let (waiting, peak) = (Arc::clone(&waiting), Arc::clone(&peak));
+            tokio::spawn(async move {
+                peak.fetch_max(waiting.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                let mut request = [0; 4096];
+                let _head = stream.read(&mut request).await.unwrap();
+                if !answers {
+                    std::future::pending::<()>().await;
+                }
+                // Unlike long times, so that tries end one by one.
+                tokio::time::sleep(Duration::from_millis(fastrand::u64(20..80))).await;
+                waiting.fetch_sub(1, Ordering::SeqCst);
+                let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+                stream.write_all(answer).await.unwrap();
+            });
+        }
+    });
+    (url, most)
+}
+
+#[tokio::test]
+async fn one_host_has_only_so_many_tries_at_one_time() {
+    let (up, (slow, most)) = (good().await, slow(true).await);
+    let stage = Stage::new(vec![account("a", &up.url)]).await;
+    for _message in 0..9 {
+        accept(&stage, &slow).await;
+    }
+    let _worker = stage.work();
+    until(&stage, DeliveryState::Waiting, 9).await;
+    let _deliverer = deliver(&stage);
+    until(&stage, DeliveryState::Delivered, 9).await;
+    assert_eq!(most.load(Ordering::SeqCst), 2, "`per_host_max` of the stage");
+}
+
+#[tokio::test]
+async fn a_receiver_that_never_answers_delays_nobody_else() {
+    let (up, (stuck, _most), listener) =
+        (good().await, slow(false).await, listener(|_| Answer::json(200, "{}")).await);
+    let stage = Stage::new(vec![account("a", &up.url)]).await;
+    for _message in 0..9 {
+        accept(&stage, &stuck).await;
+    }
+    let _worker = stage.work();
+    until(&stage, DeliveryState::Waiting, 9).await;
+    accept(&stage, &listener.url).await;
+    let _deliverer = deliver(&stage);
+    let told = until(&stage, DeliveryState::Delivered, 1).await.remove(0);
+    assert!(told.message.url.starts_with(&listener.url), "the youngest is told first");
 }
 
 #[tokio::test]

@@ -1,8 +1,13 @@
 //! Inputs reach each upstream in the form that it reads.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::{Draft, DraftInput, DraftMedia, FailureKind, TaskState};
+use tokio::net::TcpListener;
 
 use crate::stage::{Stage, account, client, draft};
 use crate::upstream::{Answer, Upstream};
@@ -80,4 +85,34 @@ async fn an_image_that_cannot_be_had_fails_its_task_before_anything_is_submitted
         );
         assert!(ended.attempts.is_empty() && up.first("predict").is_none(), "{file}");
     }
+}
+
+#[tokio::test]
+async fn an_image_that_never_comes_is_given_up_within_the_claim_on_its_task() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/frame.png", silent.local_addr().unwrap());
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    tokio::spawn(async move {
+        let mut open = Vec::new();
+        while let Ok((stream, _peer)) = silent.accept().await {
+            count.fetch_add(1, Ordering::SeqCst);
+            open.push(stream);
+        }
+    });
+    let up = upstream().await;
+    let mut account = account("a", &up.url);
+    account.provider = "gemini".into();
+    let stage = Stage::with(vec![account], |settings| {
+        settings.lease = Duration::from_millis(800);
+        settings.input_timeout = Duration::from_secs(60);
+    })
+    .await;
+    let _worker = stage.work();
+    let draft = with_image(DraftMedia::Url(url));
+    let task = stage.service.create(&client("owner"), "v2", draft).await.unwrap();
+    let ended = stage.ended(&task.id).await;
+    let TaskState::Failed { failure, .. } = &ended.state else { panic!("{:?}", ended.state) };
+    assert_eq!(failure.field.as_deref(), Some("inputs"));
+    assert_eq!(asked.load(Ordering::SeqCst), 1, "nobody else took over meanwhile");
 }
