@@ -61,6 +61,10 @@ pub enum FailureKind {
     RateLimited,
     /// Too many tasks at one time.
     TooManyTasks,
+    /// The client's budget has no room for the price of the task; nothing was accepted.
+    OutOfBudget,
+    /// The idempotency key belongs to an earlier request that asked for something else; nothing was accepted.
+    KeyReused,
     /// The gateway is full or its store is away; nothing was accepted.
     Overloaded,
     /// A fault of the gateway itself.

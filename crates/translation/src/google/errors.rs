@@ -58,6 +58,7 @@ fn code(kind: FailureKind) -> Code {
     use FailureKind as K;
     match kind {
         K::InvalidRequest
+        | K::KeyReused
         | K::MethodNotAllowed
         | K::BodyTooLarge
         | K::ContentPolicy
@@ -66,7 +67,7 @@ fn code(kind: FailureKind) -> Code {
         K::NotFound | K::ModelNotFound => NOT_FOUND,
         K::RequestTimeout | K::Expired => DEADLINE_EXCEEDED,
         K::RateLimited | K::TooManyTasks => RESOURCE_EXHAUSTED,
-        K::StillRunning => FAILED_PRECONDITION,
+        K::StillRunning | K::OutOfBudget => FAILED_PRECONDITION,
         K::Internal | K::GenerationFailed | K::OutcomeUnknown => INTERNAL,
         // Faults of upstreams are never UNAUTHENTICATED: the client's key is fine.
         K::Overloaded | K::UpstreamAuth | K::UpstreamQuota | K::UpstreamBusy | K::NoRoute => UNAVAILABLE,
@@ -80,6 +81,8 @@ fn status(kind: FailureKind, usual: StatusCode) -> StatusCode {
         K::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         K::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         K::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+        K::OutOfBudget => StatusCode::FORBIDDEN,
+        K::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
         K::UpstreamRejected | K::UpstreamAuth | K::GenerationFailed | K::OutcomeUnknown => {
             StatusCode::BAD_GATEWAY
         }

@@ -201,6 +201,8 @@ fn error_row(kind: FailureKind) -> (StatusCode, &'static str) {
         K::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, REQUEST),
         K::RateLimited | K::TooManyTasks => (StatusCode::TOO_MANY_REQUESTS, "rate_limit_error"),
         K::StillRunning => (StatusCode::CONFLICT, REQUEST),
+        K::OutOfBudget => (StatusCode::PAYMENT_REQUIRED, "payment_required"),
+        K::KeyReused => (StatusCode::UNPROCESSABLE_ENTITY, REQUEST),
         K::Internal => (StatusCode::INTERNAL_SERVER_ERROR, SERVER),
         K::UpstreamRejected | K::UpstreamAuth | K::GenerationFailed | K::OutcomeUnknown => {
             (StatusCode::BAD_GATEWAY, GATEWAY)

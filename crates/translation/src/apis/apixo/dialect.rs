@@ -193,6 +193,8 @@ fn status_of(kind: FailureKind) -> StatusCode {
         K::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         K::RateLimited | K::TooManyTasks => StatusCode::TOO_MANY_REQUESTS,
         K::StillRunning => StatusCode::CONFLICT,
+        K::OutOfBudget => StatusCode::PAYMENT_REQUIRED,
+        K::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
         K::Internal | K::UpstreamRejected | K::GenerationFailed | K::OutcomeUnknown | K::Expired => {
             StatusCode::INTERNAL_SERVER_ERROR
         }

@@ -173,7 +173,8 @@ fn task_code(kind: FailureKind) -> &'static str {
         K::UpstreamAuth | K::UpstreamQuota | K::NoRoute | K::Unauthorized => "service_unavailable",
         K::Expired | K::RequestTimeout => "generation_timeout",
         K::GenerationFailed | K::OutcomeUnknown => "service_error",
-        K::StillRunning => "invalid_parameters",
+        K::StillRunning | K::KeyReused => "invalid_parameters",
+        K::OutOfBudget => "quota_exceeded",
         K::Internal => "unknown_error",
     }
 }
@@ -193,6 +194,8 @@ fn error_row(kind: FailureKind) -> (StatusCode, &'static str) {
         K::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "request_too_large_error"),
         K::RateLimited | K::TooManyTasks => (StatusCode::TOO_MANY_REQUESTS, "rate_limit_error"),
         K::StillRunning => (StatusCode::CONFLICT, REQUEST),
+        K::OutOfBudget => (StatusCode::PAYMENT_REQUIRED, "insufficient_quota_error"),
+        K::KeyReused => (StatusCode::UNPROCESSABLE_ENTITY, REQUEST),
         K::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal_server_error"),
         K::UpstreamRejected | K::UpstreamAuth | K::GenerationFailed | K::OutcomeUnknown => {
             (StatusCode::BAD_GATEWAY, UPSTREAM)

@@ -133,7 +133,10 @@ impl Dialect for Fal {
 fn status_of(kind: FailureKind) -> StatusCode {
     use FailureKind as K;
     match kind {
-        K::InvalidRequest | K::ContentPolicy | K::UpstreamRejected => StatusCode::UNPROCESSABLE_ENTITY,
+        K::InvalidRequest | K::KeyReused | K::ContentPolicy | K::UpstreamRejected => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
+        K::OutOfBudget => StatusCode::FORBIDDEN,
         K::Unauthorized => StatusCode::UNAUTHORIZED,
         K::NotFound | K::ModelNotFound => StatusCode::NOT_FOUND,
         K::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,

@@ -226,6 +226,8 @@ fn error_row(kind: FailureKind) -> (StatusCode, &'static str) {
         K::InvalidRequest | K::ContentPolicy => (StatusCode::BAD_REQUEST, INVALID),
         K::Unauthorized => (StatusCode::UNAUTHORIZED, "authentication"),
         K::NotFound => (StatusCode::NOT_FOUND, "not_found"),
+        K::OutOfBudget => (StatusCode::FORBIDDEN, TRIED),
+        K::KeyReused => (StatusCode::UNPROCESSABLE_ENTITY, INVALID),
         K::ModelNotFound => (StatusCode::NOT_FOUND, "model_not_found"),
         K::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, INVALID),
         K::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, INVALID),

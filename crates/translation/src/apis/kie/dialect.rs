@@ -138,9 +138,13 @@ fn code_of(kind: FailureKind) -> StatusCode {
         K::Unauthorized => StatusCode::UNAUTHORIZED,
         K::MethodNotAllowed => StatusCode::NOT_FOUND,
         // A task that is not there is a wrong value of `taskId`.
-        K::NotFound | K::InvalidRequest | K::ModelNotFound | K::BodyTooLarge | K::RequestTimeout => {
-            StatusCode::UNPROCESSABLE_ENTITY
-        }
+        K::NotFound
+        | K::InvalidRequest
+        | K::KeyReused
+        | K::ModelNotFound
+        | K::BodyTooLarge
+        | K::RequestTimeout => StatusCode::UNPROCESSABLE_ENTITY,
+        K::OutOfBudget => StatusCode::PAYMENT_REQUIRED,
         K::RateLimited | K::TooManyTasks => StatusCode::TOO_MANY_REQUESTS,
         K::Overloaded | K::UpstreamAuth | K::UpstreamQuota | K::UpstreamBusy | K::NoRoute => own(455),
         K::StillRunning => StatusCode::BAD_REQUEST,

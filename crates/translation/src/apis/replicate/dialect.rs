@@ -183,6 +183,8 @@ fn error_row(failure: &Failure) -> (StatusCode, &'static str) {
         K::GenerationFailed => (StatusCode::BAD_GATEWAY, "Prediction failed"),
         K::OutcomeUnknown => (StatusCode::BAD_GATEWAY, "Outcome unknown"),
         K::StillRunning => (StatusCode::CONFLICT, "Prediction still running"),
+        K::OutOfBudget => (StatusCode::PAYMENT_REQUIRED, "Insufficient credit"),
+        K::KeyReused => (StatusCode::UNPROCESSABLE_ENTITY, "Idempotency key reused"),
         K::Expired => (StatusCode::GATEWAY_TIMEOUT, "Prediction timed out"),
     }
 }

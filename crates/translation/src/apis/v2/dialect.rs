@@ -211,6 +211,8 @@ fn error_row(kind: FailureKind) -> (StatusCode, &'static str, &'static str) {
         K::GenerationFailed => (StatusCode::BAD_GATEWAY, "generation_failed", UPSTREAM),
         K::OutcomeUnknown => (StatusCode::BAD_GATEWAY, "outcome_unknown", UPSTREAM),
         K::StillRunning => (StatusCode::CONFLICT, "still_running", REQUEST),
+        K::OutOfBudget => (StatusCode::FORBIDDEN, "insufficient_user_quota", "insufficient_quota_error"),
+        K::KeyReused => (StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", REQUEST),
         K::NoRoute => (StatusCode::SERVICE_UNAVAILABLE, "no_route", UPSTREAM),
         K::Expired => (StatusCode::GATEWAY_TIMEOUT, "expired", UPSTREAM),
     }

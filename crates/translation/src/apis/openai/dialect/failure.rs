@@ -54,6 +54,8 @@ pub(super) fn code(kind: FailureKind) -> &'static str {
         K::GenerationFailed => "generation_failed",
         K::OutcomeUnknown => "outcome_unknown",
         K::StillRunning => "still_running",
+        K::OutOfBudget => "insufficient_quota",
+        K::KeyReused => "idempotency_key_reused",
         K::NoRoute => "no_route",
         K::Expired => "expired",
     }
@@ -73,6 +75,8 @@ fn error_row(kind: FailureKind) -> (StatusCode, &'static str) {
         K::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, REQUEST),
         K::RateLimited | K::TooManyTasks => (StatusCode::TOO_MANY_REQUESTS, "rate_limit_error"),
         K::StillRunning => (StatusCode::GATEWAY_TIMEOUT, SERVER),
+        K::OutOfBudget => (StatusCode::FORBIDDEN, "insufficient_quota"),
+        K::KeyReused => (StatusCode::UNPROCESSABLE_ENTITY, REQUEST),
         K::Internal => (StatusCode::INTERNAL_SERVER_ERROR, SERVER),
         K::UpstreamRejected | K::UpstreamAuth | K::GenerationFailed | K::OutcomeUnknown => {
             (StatusCode::BAD_GATEWAY, SERVER)
