@@ -36,6 +36,6 @@ pub use dialect::{
     Wait,
 };
 pub use provider::{
-    CallbackProof, CallbackSecrets, PollTarget, Progress, Provider, Results, ServedModel, SubmitContext,
-    SubmitOutcome, Unsupported, UploadFile,
+    CallbackProof, CallbackSecrets, Found, LostSubmission, PollTarget, Progress, Provider, Results,
+    ServedModel, SubmitContext, SubmitOutcome, Unsupported, UploadFile,
 };

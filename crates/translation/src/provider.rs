@@ -1,5 +1,7 @@
 //! What it takes to be an API that we speak to upstreams.
 
+use std::time::Duration;
+
 use domain::{
     AssetId, Call, Credential, Delivered, Failure, GenerationRequest, Pace, Reply, Scope, Source, Timestamp,
 };
@@ -49,6 +51,32 @@ pub trait Provider: Send + Sync {
     /// The call that asks to stop a task, if this API has one. Must be safe to repeat. What became of it, polls tell.
     fn encode_cancel(&self, target: &PollTarget<'_>) -> Option<Call> {
         let _cannot_be_stopped = target;
+        None
+    }
+
+    /// How long this API answers a submission that repeats the key of an earlier one ([`SubmitContext::attempt_key`]) with
+    /// that earlier one, instead of making another; `None` if it knows no keys.
+    fn key_lifetime(&self) -> Option<Duration> {
+        None
+    }
+
+    /// The call that looks for a submission whose answer was lost: by the reference that we gave it, or in the list of
+    /// recent tasks. Must be safe to repeat. `None` if this API has neither.
+    fn encode_find(&self, lost: &LostSubmission<'_>) -> Option<Call> {
+        let _cannot_be_looked_for = lost;
+        None
+    }
+
+    /// What a reply to [`Provider::encode_find`] shows. Anything that is not a definite word is `Unclear`.
+    fn decode_find(&self, lost: &LostSubmission<'_>, reply: &Reply) -> Found {
+        let _cannot_be_looked_for = lost;
+        Found::Unclear { reason: format!("status {}: this API finds no lost submissions", reply.status) }
+    }
+
+    /// The upstream's own id of the task that a callback tells of, if it names one. The callback need not be genuine:
+    /// [`Provider::check_callback`] and the address that only one submission was given decide that.
+    fn handle_in_callback(&self, call: &Call) -> Option<String> {
+        let _not_called = call;
         None
     }
 
@@ -150,6 +178,35 @@ impl PollTarget<'_> {
     pub fn scope(&self) -> Scope {
         self.request.scope
     }
+}
+
+/// A submission that was sent, and whose answer was lost.
+#[derive(Debug, Clone, Copy)]
+pub struct LostSubmission<'a> {
+    /// The key that it carried, see [`SubmitContext::attempt_key`].
+    pub attempt_key: &'a str,
+    /// The provider's own name of the model.
+    pub upstream_model: &'a str,
+    /// What was asked for.
+    pub request: &'a GenerationRequest,
+    /// When its intent was stored, before it was sent.
+    pub intended_at: Timestamp,
+}
+
+/// What a search for a lost submission shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// The upstream's ids of the tasks that may be it: of exactly this reference, or of recent tasks that look like it
+    /// (same model, same prompt, made at or after [`LostSubmission::intended_at`] less some skew). Empty: none in a list,
+    /// which proves nothing.
+    Tasks(Vec<String>),
+    /// The upstream knows no task of our reference. Counts only when repeated after a while.
+    Absent,
+    /// No definite word.
+    Unclear {
+        /// Why, for the operator.
+        reason: String,
+    },
 }
 
 /// A file that a request refers to.
