@@ -20,6 +20,10 @@ use clap::Parser as _;
 use crate::cli::{Cli, Command};
 
 fn main() -> ExitCode {
+    if let Err(error) = failpoints::check() {
+        eprintln!("filmgate: {error}");
+        return ExitCode::from(2);
+    }
     let cli = Cli::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let result = match runtime {
