@@ -60,6 +60,7 @@ pub async fn serve(
     let shutdown = async move {
         shutdown.await;
         draining.begin();
+        failpoints::pass("draining");
     };
     server::run(listener, connections, metrics.connections(), shutdown).await;
     Ok(())

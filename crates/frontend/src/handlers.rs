@@ -123,6 +123,7 @@ impl Handlers {
         (id, scope): (&TaskId, Option<Scope>),
         wait: Wait,
     ) -> Result<Reply, Failure> {
+        failpoints::pass("create_answered");
         let task = self.tasks.get(answering.client()?, id, scope).await?;
         answering.context.prefer_maker(&task.dialect);
         let (dialect, endpoint) = answering.endpoint()?;

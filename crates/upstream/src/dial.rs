@@ -96,11 +96,13 @@ async fn dial(uri: &Uri, chosen: &Chosen) -> io::Result<TcpStream> {
     let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
     let addresses: Vec<SocketAddr> = lookup_host((host, port)).await?.collect();
     vet(&addresses, chosen)?;
+    failpoints::pass("connecting");
     let mut last = io::Error::other("the host has no address");
     for address in addresses {
         match TcpStream::connect(address).await {
             Ok(stream) => {
                 stream.set_nodelay(true)?;
+                failpoints::pass("connected");
                 return Ok(stream);
             }
             Err(error) => last = error,
@@ -112,6 +114,9 @@ async fn dial(uri: &Uri, chosen: &Chosen) -> io::Result<TcpStream> {
 /// One refused address refuses the whole name: a mixed answer is how a guard is walked around.
 fn vet(addresses: &[SocketAddr], chosen: &Chosen) -> io::Result<()> {
     let Chosen::ByOthers(allowed) = chosen else { return Ok(()) };
+    if failpoints::removed("dial_check") {
+        return Ok(());
+    }
     let may = |ip| is_public(ip) || allowed.iter().any(|network| network.contains(ip));
     if !addresses.iter().all(|address| may(address.ip())) {
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, "the address is not public"));

@@ -62,8 +62,10 @@ impl Upstream {
         *request.uri_mut() = url.parse().map_err(|error| format!("the URL is malformed: {error}"))?;
         *request.headers_mut() = headers;
         request.headers_mut().insert(header::USER_AGENT, USER_AGENT);
+        failpoints::pass("delivery_sending");
         let asking = async {
             let response = self.guarded.request(request).await.map_err(|error| with_sources(&error))?;
+            failpoints::pass("delivery_answered");
             let (parts, body) = response.into_parts();
             let _nobody_looks = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
             Ok(parts.status)

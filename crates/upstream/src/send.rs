@@ -122,8 +122,10 @@ impl Upstream {
                 let text = with_sources(&error);
                 if error.is_connect() { SendError::NotSent(text) } else { SendError::Unanswered(text) }
             })?;
+            failpoints::pass("reply_headers");
             let (parts, body) = response.into_parts();
             let body = self.read(body).await.map_err(SendError::Unanswered)?;
+            failpoints::pass("reply_read");
             Ok(Reply { status: parts.status, headers: parts.headers, body })
         };
         match tokio::time::timeout(timeout, answering).await {
