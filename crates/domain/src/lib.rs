@@ -9,7 +9,9 @@ mod id;
 mod limit;
 mod media;
 mod message;
+mod money;
 mod network;
+mod price;
 mod request;
 mod state;
 mod task;
@@ -25,7 +27,9 @@ pub use media::{
     media_type_of_extension,
 };
 pub use message::{Call, MediaForm, MediaSlot, Reply};
+pub use money::{Money, NotMoney};
 pub use network::{Network, NotANetwork};
+pub use price::{Quote, QuotedPrice, Settlement};
 pub use request::{
     Basis, Callback, Derivation, Draft, DraftBasis, DraftInput, DraftMedia, DraftUpload, GenerationRequest,
     Input, Media, OutputSpec, Preference, Role, Scope, Vendor,

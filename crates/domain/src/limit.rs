@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::OwnerId;
+use crate::{Money, OwnerId};
 
 /// A client that proved its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,13 +15,15 @@ pub struct Client {
     pub dialect: Option<String>,
 }
 
-/// The two limits of one client key.
+/// The limits of one client key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientLimits {
     /// Requests a minute, at least 1.
     pub requests_per_minute: u32,
     /// Tasks between accept and terminal state at one time, at least 1.
     pub concurrent_tasks: u32,
+    /// What its tasks may cost in all; absent if there is no bound.
+    pub budget: Option<Money>,
 }
 
 /// What a rate limit said to one request; dialects write it into their headers.

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AccountName, GenerationRequest, IllegalTransition, OwnerId, TaskEvent, TaskId, TaskState, Timestamp,
+    AccountName, GenerationRequest, IllegalTransition, OwnerId, Quote, TaskEvent, TaskId, TaskState,
+    Timestamp,
 };
 
 /// One accepted generation, from the client's request to its end.
@@ -25,6 +26,8 @@ pub struct Task {
     pub created_at: Timestamp,
     /// When it ends at the latest.
     pub deadline_at: Timestamp,
+    /// What it may cost.
+    pub quote: Quote,
     /// Counts writes; a writer that read an older one loses.
     pub version: u64,
 }
@@ -172,6 +175,7 @@ pub(crate) mod tests {
             attempts: vec![],
             created_at: Timestamp::from_millis(0),
             deadline_at: Timestamp::from_millis(1_000_000),
+            quote: Quote::default(),
             version: 0,
         }
     }

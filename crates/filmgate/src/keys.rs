@@ -16,7 +16,7 @@ pub(crate) async fn run(options: KeysOptions) -> anyhow::Result<ExitCode> {
     let keyring = keyring(&source::data_config(&options.data)?)?;
     match options.action {
         KeysAction::Create { name, requests_per_minute, concurrent_tasks, dialect } => {
-            let new = NewKey { name, requests_per_minute, concurrent_tasks, dialect };
+            let new = NewKey { name, requests_per_minute, concurrent_tasks, budget: None, dialect };
             let (secret, record) = keyring.create(new).await?;
             println!("{secret}");
             eprintln!("id {}; the key cannot be read again", record.owner);
@@ -41,6 +41,7 @@ pub(crate) fn keyring(config: &Config) -> anyhow::Result<Keyring> {
     let limits = ClientLimits {
         requests_per_minute: config.limits.requests_per_minute,
         concurrent_tasks: config.limits.concurrent_tasks,
+        budget: None,
     };
     Ok(Keyring::new(Arc::new(store), [], limits))
 }

@@ -209,6 +209,7 @@ fn keyring(config: &Config, store: Arc<dyn TaskStore>) -> Keyring {
     let defaults = ClientLimits {
         requests_per_minute: config.limits.requests_per_minute,
         concurrent_tasks: config.limits.concurrent_tasks,
+        budget: None,
     };
     let from_environment = std::env::var("FILMGATE_KEY").ok().filter(|key| !key.is_empty());
     let from_environment = from_environment.map(|secret| DeclaredKey {
@@ -223,6 +224,7 @@ fn keyring(config: &Config, store: Arc<dyn TaskStore>) -> Keyring {
         limits: ClientLimits {
             requests_per_minute: key.requests_per_minute,
             concurrent_tasks: key.concurrent_tasks,
+            budget: None,
         },
         dialect: key.dialect.clone(),
     });

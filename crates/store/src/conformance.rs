@@ -8,6 +8,8 @@ pub mod attempts;
 pub mod claims;
 pub mod creation;
 pub mod deliveries;
+pub mod inbox;
+pub mod money;
 pub mod records;
 mod samples;
 pub mod survival;
@@ -50,6 +52,20 @@ macro_rules! stamp_conformance {
                 parallel_creates_never_exceed_the_limit
                 the_limit_is_per_owner
                 a_limit_of_zero_admits_nothing
+                one_key_makes_one_task
+                a_key_with_another_request_is_refused
+                a_key_is_its_owners_and_expires
+            }
+            money {
+                parallel_creates_never_exceed_the_budget
+                a_success_spends_its_price_and_frees_the_rest
+                what_is_not_settled_stays_set_aside
+                an_end_is_settled_once
+            }
+            inbox {
+                a_callback_is_heard_once_and_makes_its_task_due
+                the_handle_that_a_callback_named_is_found
+                a_handle_is_of_one_attempt
             }
             claims {
                 a_new_task_is_due_at_once
@@ -61,6 +77,7 @@ macro_rules! stamp_conformance {
                 a_released_task_comes_back_after_the_delay
                 a_claim_that_is_no_longer_held_cannot_be_released
                 the_next_due_time_is_exact
+                claims_that_lapse_are_counted_until_one_comes_to_its_end
             }
             advances {
                 a_whole_life_is_stored_step_by_step
@@ -129,8 +146,12 @@ mod tests {
             include_str!("conformance/attempts.rs"),
             include_str!("conformance/claims.rs"),
             include_str!("conformance/creation.rs"),
+            include_str!("conformance/deliveries.rs"),
+            include_str!("conformance/inbox.rs"),
+            include_str!("conformance/money.rs"),
             include_str!("conformance/records.rs"),
             include_str!("conformance/survival.rs"),
+            include_str!("conformance/wishes.rs"),
         ];
         for line in sources.iter().flat_map(|source| source.lines()) {
             let Some(rest) = line.strip_prefix("pub async fn ") else { continue };

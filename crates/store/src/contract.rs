@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::{AccountName, AssetId, OwnerId, Scope, Task, TaskId, Timestamp};
+use domain::{AccountName, AssetId, Money, OwnerId, Scope, Settlement, Task, TaskId, Timestamp};
 
 use crate::{Delivery, DeliveryClaim, DeliveryState, NewDelivery, Tried};
 
@@ -13,9 +13,10 @@ use crate::{Delivery, DeliveryClaim, DeliveryState, NewDelivery, Tried};
 /// cannot steal each other's work; hence delays as arguments, not moments.
 #[async_trait]
 pub trait TaskStore: Send + Sync {
-    /// Stores a new task, due at once, if its owner has fewer than `concurrent_tasks` live tasks.
-    /// Count and insert are one transaction: parallel calls never exceed the limit. A second task of that id is [`StoreError::Conflict`].
-    async fn create(&self, task: &Task, concurrent_tasks: u32) -> Result<Admission, StoreError>;
+    /// Stores a new task, due at once, if the `terms` of its owner allow it, and sets its price aside. All of it is one
+    /// transaction: parallel calls never exceed a limit or a budget, and of those with one key of idempotency one makes a
+    /// task. A second task of that id is [`StoreError::Conflict`].
+    async fn create(&self, task: &Task, terms: &Terms) -> Result<Admission, StoreError>;
 
     /// The task of that id, whoever owns it; `None` if there is none or it was forgotten.
     async fn load(&self, id: &TaskId) -> Result<Option<Task>, StoreError>;
@@ -28,13 +29,14 @@ pub trait TaskStore: Send + Sync {
     /// With `Next::Keep` the claim is kept and its lease renewed; otherwise it ends. A terminal state frees the owner's slot in the
     /// same transaction. A writer whose epoch or version is not the stored one changes nothing: [`StoreError::Stale`].
     /// A lease that has run out but that nobody took still counts: what its holder learned must not be lost.
-    /// The `message` of a task that ends is stored in the same transaction, or not at all.
+    /// What else the `end` of a task brings is stored in the same transaction, or not at all.
+    /// An attempt with the handle of another attempt of that account is [`StoreError::HandleTaken`].
     async fn advance(
         &self,
         task: &Task,
         epoch: u64,
         next: Next,
-        message: Option<&NewDelivery>,
+        end: Option<&Ending>,
     ) -> Result<u64, StoreError>;
 
     /// Gives claimed tasks back without changing them, due after `delay`. Ignores claims that are no longer held.
@@ -58,6 +60,20 @@ pub trait TaskStore: Send + Sync {
 
     /// Makes a live task due at once unless somebody holds it. False if no such task is live.
     async fn make_due(&self, id: &TaskId) -> Result<bool, StoreError>;
+
+    /// Notes a callback of an upstream, and makes its task due at once unless somebody holds it or it has ended. False if
+    /// the account has sent the very same before: then nothing changes.
+    async fn hear(&self, heard: &Heard) -> Result<bool, StoreError>;
+
+    /// The upstream's own id of the task that a callback to this attempt named, if any did.
+    async fn heard_handle(&self, id: &TaskId, attempt: u32) -> Result<Option<String>, StoreError>;
+
+    /// Those of `handles` that are of a known attempt of `account`.
+    async fn known_handles(
+        &self,
+        account: &AccountName,
+        handles: &[String],
+    ) -> Result<Vec<String>, StoreError>;
 
     /// Makes an ended task absent for its owner. False if there is none that has ended, or it was forgotten before.
     async fn forget(&self, id: &TaskId) -> Result<bool, StoreError>;
@@ -109,8 +125,37 @@ pub trait TaskStore: Send + Sync {
     async fn ping(&self) -> Result<(), StoreError>;
 }
 
+/// What an owner may have, and what makes two requests the same one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Terms {
+    /// Live tasks at one time.
+    pub concurrent_tasks: u32,
+    /// What all tasks may cost together, set aside and spent; absent if there is no bound.
+    pub budget: Option<Money>,
+    /// Names the request; absent if each one is another.
+    pub idempotency: Option<IdempotencyKey>,
+}
+
+impl Terms {
+    /// No bound but that of live tasks.
+    pub fn concurrent_tasks(concurrent_tasks: u32) -> Self {
+        Self { concurrent_tasks, budget: None, idempotency: None }
+    }
+}
+
+/// A client's own name of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    /// As the client gave it; unique to its owner.
+    pub key: String,
+    /// What is asked for; the same key with another one is refused.
+    pub fingerprint: [u8; 32],
+    /// How long it is known.
+    pub lifetime: Duration,
+}
+
 /// Whether a new task was stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Admission {
     /// It is durable.
     Admitted,
@@ -119,6 +164,42 @@ pub enum Admission {
         /// How many.
         live: u32,
     },
+    /// The owner's budget has no room for the price; nothing was stored.
+    OverBudget {
+        /// What the budget has left; negative if it was lowered.
+        left: Money,
+    },
+    /// The key of idempotency is that of an earlier request for the same; nothing was stored.
+    Replayed {
+        /// The task that was made then.
+        task: TaskId,
+    },
+    /// The key of idempotency is that of an earlier request for something else; nothing was stored.
+    KeyReused,
+}
+
+/// What the end of a task brings besides its state.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ending {
+    /// Tells the client's own server.
+    pub message: Option<NewDelivery>,
+    /// What becomes of the money; absent if it stays set aside.
+    pub settlement: Option<Settlement>,
+    /// How long the upstream, which may still be at work, is watched.
+    pub watch: Option<Duration>,
+}
+
+/// A callback of an upstream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heard {
+    /// The account that it is from.
+    pub account: AccountName,
+    /// What it is known by.
+    pub digest: [u8; 32],
+    /// The task and the number of the attempt whose address it came to.
+    pub attempt: (TaskId, u32),
+    /// The upstream's own id of the task, where the callback has it.
+    pub handle: Option<String>,
 }
 
 /// A task that only its holder may advance.
@@ -130,6 +211,8 @@ pub struct Claim {
     pub epoch: u64,
     /// Whether its owner wants it to stop.
     pub cancel_requested: bool,
+    /// How many claims before this one lapsed in a row: each time, its holder was gone before the claim came to its end.
+    pub crashes: u32,
 }
 
 /// Which tasks of an owner are wanted.
@@ -190,6 +273,8 @@ pub struct KeyRecord {
     pub requests_per_minute: Option<u32>,
     /// Tasks at one time, if other than the default.
     pub concurrent_tasks: Option<u32>,
+    /// What its tasks may cost in all, if that is bounded.
+    pub budget: Option<Money>,
     /// The API that paths which several claim belong to, by registry name.
     pub dialect: Option<String>,
     /// When it was made.
@@ -210,6 +295,9 @@ pub enum StoreError {
     /// A second possibly live attempt of one task, which could cost twice. Nothing was changed.
     #[error("the task already has a live attempt")]
     SecondLiveAttempt,
+    /// Another attempt of that account has that handle: two attempts cannot be one piece of work. Nothing was changed.
+    #[error("the handle belongs to another attempt")]
+    HandleTaken,
     /// A stored value cannot be read; the text names the row.
     #[error("cannot read stored {0}")]
     Corrupt(String),

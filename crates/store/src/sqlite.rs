@@ -9,7 +9,11 @@ mod claims;
 mod clock;
 mod connection;
 mod deliveries;
+mod idempotency;
+mod inbox;
 mod keys;
+mod late;
+mod ledger;
 mod lock;
 mod migrations;
 mod readers;
@@ -37,8 +41,8 @@ use self::readers::Readers;
 use self::rows::{ChangeRow, NewRow};
 use self::writer::Writer;
 use crate::{
-    Admission, AssetRecord, Claim, Delivery, DeliveryClaim, DeliveryState, KeyRecord, ListTasks, NewDelivery,
-    Next, StoreError, TaskStore, Tried,
+    Admission, AssetRecord, Claim, Delivery, DeliveryClaim, DeliveryState, Ending, Heard, KeyRecord,
+    ListTasks, Next, StoreError, TaskStore, Terms, Tried,
 };
 
 /// Tasks in one SQLite file. Dropped, it finishes the writes that are queued; that blocks for about one commit.
@@ -111,10 +115,10 @@ impl SqliteStore {
 
 #[async_trait]
 impl TaskStore for SqliteStore {
-    async fn create(&self, task: &Task, concurrent_tasks: u32) -> Result<Admission, StoreError> {
-        let row = NewRow::encode(task)?;
+    async fn create(&self, task: &Task, terms: &Terms) -> Result<Admission, StoreError> {
+        let (row, terms) = (NewRow::encode(task)?, terms.clone());
         let clock = self.clock.clone();
-        self.writer.accept(move |c| tasks::create(c, &row, concurrent_tasks, clock.now())).await
+        self.writer.accept(move |c| tasks::create(c, &row, &terms, clock.now())).await
     }
 
     async fn load(&self, id: &TaskId) -> Result<Option<Task>, StoreError> {
@@ -133,16 +137,24 @@ impl TaskStore for SqliteStore {
         task: &Task,
         epoch: u64,
         next: Next,
-        message: Option<&NewDelivery>,
+        end: Option<&Ending>,
     ) -> Result<u64, StoreError> {
-        let (id, message) = (task.id.clone(), message.cloned());
+        let (id, end) = (task.id.clone(), end.cloned());
         let change = ChangeRow::encode(task)?;
+        let entries =
+            end.as_ref().and_then(|end| end.settlement).map(|settlement| ledger::end(task, settlement));
         let clock = self.clock.clone();
         let advance = move |c: &Connection| {
             let now = clock.now();
             let version = tasks::advance(c, (id.as_str(), epoch), &change, next, now)?;
-            if let Some(message) = &message {
+            if let Some(entries) = &entries {
+                ledger::append(c, entries, now)?;
+            }
+            if let Some(message) = end.as_ref().and_then(|end| end.message.as_ref()) {
                 deliveries::store(c, id.as_str(), message, now)?;
+            }
+            if let Some(watch) = end.as_ref().and_then(|end| end.watch) {
+                late::begin(c, id.as_str(), watch, now)?;
             }
             Ok(version)
         };
@@ -180,6 +192,23 @@ impl TaskStore for SqliteStore {
     async fn make_due(&self, id: &TaskId) -> Result<bool, StoreError> {
         let (id, clock) = (id.clone(), self.clock.clone());
         self.writer.write(move |c| wishes::make_due(c, &id, clock.now())).await
+    }
+
+    async fn hear(&self, heard: &Heard) -> Result<bool, StoreError> {
+        let (heard, clock) = (heard.clone(), self.clock.clone());
+        self.writer.write(move |c| inbox::hear(c, &heard, clock.now())).await
+    }
+
+    async fn heard_handle(&self, id: &TaskId, attempt: u32) -> Result<Option<String>, StoreError> {
+        self.read(|c| inbox::handle(c, id, attempt))
+    }
+
+    async fn known_handles(
+        &self,
+        account: &AccountName,
+        handles: &[String],
+    ) -> Result<Vec<String>, StoreError> {
+        self.read(|c| inbox::known_handles(c, account, handles))
     }
 
     async fn forget(&self, id: &TaskId) -> Result<bool, StoreError> {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{GenerationRequest, OwnerId, Scope, Task, TaskId, TaskState, Timestamp};
-use store::{Admission, SqliteSettings, SqliteStore, StoreError, TaskStore};
+use store::{Admission, SqliteSettings, SqliteStore, StoreError, TaskStore, Terms};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
@@ -36,7 +36,7 @@ async fn the_command_line_works_beside_a_server() {
     let (_dir, path) = place();
     let server = serve(&path);
     let beside = SqliteStore::open(&path, SqliteSettings::default()).unwrap();
-    beside.create(&task("from beside"), 10).await.unwrap();
+    beside.create(&task("from beside"), &Terms::concurrent_tasks(10)).await.unwrap();
     assert!(server.load(&TaskId::new("from beside")).await.unwrap().is_some());
     assert_eq!(claimed(&*server).await, ["from beside"]);
     let another = SqliteStore::open(&path, SqliteSettings::default()).unwrap();
@@ -47,7 +47,7 @@ async fn the_command_line_works_beside_a_server() {
 async fn a_restart_ends_the_leases_of_the_server_before() {
     let (_dir, path) = place();
     let before = serve(&path);
-    before.create(&task("a"), 10).await.unwrap();
+    before.create(&task("a"), &Terms::concurrent_tasks(10)).await.unwrap();
     let claim = before.claim_due("before", HOUR, 10).await.unwrap().remove(0);
     drop(before);
     let after = serve(&path);
@@ -61,7 +61,7 @@ async fn a_task_that_cannot_be_read_does_not_stop_the_others() {
     let (_dir, path) = place();
     let store = serve(&path);
     for id in ["broken", "whole"] {
-        store.create(&task(id), 10).await.unwrap();
+        store.create(&task(id), &Terms::concurrent_tasks(10)).await.unwrap();
     }
     let other = rusqlite::Connection::open(&path).unwrap();
     other.execute("UPDATE tasks SET state_data = '{}' WHERE id = 'broken'", []).unwrap();
@@ -104,7 +104,8 @@ async fn kill_9_loses_nothing_that_was_answered() {
     assert!(answered.len() >= 200);
     assert!(answered.is_subset(&stored), "lost: {:?}", answered.difference(&stored));
     let live: u64 = store.live_tasks().await.unwrap().iter().map(|(_, count)| count).sum();
-    let over = store.create(&task("over"), u32::try_from(live).unwrap()).await.unwrap();
+    let over =
+        store.create(&task("over"), &Terms::concurrent_tasks(u32::try_from(live).unwrap())).await.unwrap();
     assert!(matches!(over, Admission::AtLimit { .. }), "the count of slots is that of the tasks");
 }
 
@@ -117,7 +118,7 @@ async fn create_until_killed(path: &Path) {
         creators.spawn(async move {
             for number in 0..10_000 {
                 let id = format!("{creator}-{number}");
-                store.create(&task(&id), u32::MAX).await.expect("create");
+                store.create(&task(&id), &Terms::concurrent_tasks(u32::MAX)).await.expect("create");
                 store.claim_due("victim", HOUR, 1).await.expect("claim");
                 writeln!(stdout(), "\nanswered {id}").expect("the parent listens");
             }
@@ -156,6 +157,7 @@ fn task(id: &str) -> Task {
         attempts: Vec::new(),
         created_at: Timestamp::from_millis(0),
         deadline_at: Timestamp::from_millis(1),
+        quote: domain::Quote::default(),
         version: 0,
     }
 }

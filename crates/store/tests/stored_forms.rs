@@ -7,7 +7,7 @@ use std::time::Duration;
 use domain::{
     AccountName, AssetId, Attempt, AttemptOutcome, Basis, Callback, Derivation, Failure, FailureKind,
     GenerationRequest, Input, Media, MediaKind, NewAttempt, Output, OutputMedia, OutputSpec, OwnerId,
-    Preference, Retry, Role, Scope, Source, Task, TaskId, TaskState, Timestamp, Vendor,
+    Preference, Quote, Retry, Role, Scope, Source, Task, TaskId, TaskState, Timestamp, Vendor,
 };
 use store::{
     AssetRecord, Clock, DeliveryState, KeyRecord, ListTasks, NewDelivery, SqliteSettings, SqliteStore,
@@ -152,6 +152,7 @@ fn task(number: u64, state: TaskState) -> Task {
         attempts,
         created_at: at(0),
         deadline_at: at(3600),
+        quote: Quote::default(),
         version: number,
     }
 }
@@ -238,6 +239,7 @@ fn keys() -> [KeyRecord; 2] {
         digest: [7; 32],
         requests_per_minute: None,
         concurrent_tasks: None,
+        budget: None,
         dialect: None,
         created_at: at(0),
         revoked_at: None,
@@ -248,6 +250,7 @@ fn keys() -> [KeyRecord; 2] {
         digest: [8; 32],
         requests_per_minute: Some(60),
         concurrent_tasks: Some(2),
+        budget: None,
         dialect: None,
         created_at: at(1),
         revoked_at: Some(at(5)),

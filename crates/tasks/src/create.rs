@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use domain::{
     AssetId, AttemptOutcome, Basis, Callback, Client, Draft, DraftBasis, DraftInput, DraftMedia, Failure,
-    FailureKind, GenerationRequest, Input, Media, Task, TaskId, TaskState,
+    FailureKind, GenerationRequest, Input, Media, Quote, Task, TaskId, TaskState,
 };
 use sha2::{Digest as _, Sha256};
-use store::{Admission, StoreError};
+use store::{Admission, StoreError, Terms};
 
 use crate::shared::store_failure;
 use crate::{TaskService, clock};
@@ -108,6 +108,7 @@ impl TaskService {
             attempts: Vec::new(),
             created_at,
             deadline_at: created_at.plus(self.shared.settings.task_deadline),
+            quote: Quote::default(),
             version: 0,
         };
         let admitted = self.admit(client, task).await;
@@ -121,7 +122,8 @@ impl TaskService {
         let max = client.limits.concurrent_tasks;
         // Shown before it is stored: nobody knows its id yet, and the worker may end it before this returns.
         self.shared.live.show(&task);
-        let admission = self.shared.store.create(&task, max).await;
+        let terms = Terms { budget: client.limits.budget, ..Terms::concurrent_tasks(max) };
+        let admission = self.shared.store.create(&task, &terms).await;
         if !matches!(admission, Ok(Admission::Admitted)) {
             self.shared.live.forget(&task.id);
         }
@@ -134,6 +136,20 @@ impl TaskService {
             Ok(Admission::AtLimit { .. }) => {
                 let text = format!("too many concurrent tasks: this key may have {max}");
                 Err(Failure::new(FailureKind::TooManyTasks, text).with_retry_after(AT_LIMIT_RETRY_AFTER))
+            }
+            Ok(Admission::OverBudget { left }) => {
+                let text = format!(
+                    "the task costs up to {}, and the budget of this key has {left} left",
+                    task.quote.reserved
+                );
+                Err(Failure::new(FailureKind::OutOfBudget, text))
+            }
+            Ok(Admission::Replayed { task }) => {
+                self.get(client, &task, None).await.map(|stored| (*stored).clone())
+            }
+            Ok(Admission::KeyReused) => {
+                let text = "this idempotency key belongs to an earlier request that asked for something else";
+                Err(Failure::new(FailureKind::KeyReused, text))
             }
             // Only the id of a follow-up is known before: somebody else has just asked for the same one.
             Err(StoreError::Conflict(_)) => {

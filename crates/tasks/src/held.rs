@@ -4,7 +4,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use domain::{Failure, IllegalTransition, Task, TaskEvent, TaskId};
-use store::{Claim, NewDelivery, Next, StoreError};
+use store::{Claim, Ending, Next, StoreError};
 
 use crate::shared::Shared;
 use crate::{clock, deliveries};
@@ -77,8 +77,8 @@ impl<'a> Held<'a> {
 
     async fn write(&mut self, next: Next) -> Result<(), StepError> {
         // Made once, so that every try of the write stores the same message.
-        let message = deliveries::message(self.shared, &self.task);
-        match self.write_with_retries(next, message.as_ref()).await {
+        let end = self.ending();
+        match self.write_with_retries(next, end.as_ref()).await {
             Ok(version) => self.task.version = version,
             Err(source) => {
                 self.shared.live.forget(&self.task.id);
@@ -86,12 +86,12 @@ impl<'a> Held<'a> {
             }
         }
         self.shared.live.show(&self.task);
-        self.shared.watchers.changed(&self.task.id);
+        self.shared.watchers.changed(&self.task);
         let live = self.task.attempt().is_some_and(|attempt| attempt.outcome.is_live());
         if self.task.state.is_terminal() || !live {
             self.shared.give_slot_back(&self.task.id);
         }
-        if message.is_some() {
+        if end.is_some_and(|end| end.message.is_some()) {
             self.shared.wake_deliverer.notify_one();
         }
         if self.task.state.is_terminal() {
@@ -102,11 +102,21 @@ impl<'a> Held<'a> {
         Ok(())
     }
 
+    /// What the end of the task brings; nothing while it has not ended.
+    fn ending(&self) -> Option<Ending> {
+        let ending = || Ending {
+            message: deliveries::message(self.shared, &self.task),
+            settlement: self.task.settlement(),
+            watch: None,
+        };
+        self.task.state.is_terminal().then(ending)
+    }
+
     /// A store that is away for a moment must not cost what the upstream has just told us.
-    async fn write_with_retries(&self, next: Next, message: Option<&NewDelivery>) -> Result<u64, StoreError> {
+    async fn write_with_retries(&self, next: Next, end: Option<&Ending>) -> Result<u64, StoreError> {
         let mut wait = WRITE_RETRY_AFTER;
         for _try in 1..WRITE_TRIES {
-            match self.shared.store.advance(&self.task, self.epoch, next, message).await {
+            match self.shared.store.advance(&self.task, self.epoch, next, end).await {
                 Err(error @ (StoreError::Unavailable(_) | StoreError::Backend { .. })) => {
                     tracing::warn!(task = %self.task.id, %error, "the store did not take a write, trying again");
                     tokio::time::sleep(wait).await;
@@ -115,6 +125,6 @@ impl<'a> Held<'a> {
                 result => return result,
             }
         }
-        self.shared.store.advance(&self.task, self.epoch, next, message).await
+        self.shared.store.advance(&self.task, self.epoch, next, end).await
     }
 }

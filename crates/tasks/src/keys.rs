@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use domain::{Client, ClientLimits, Failure, FailureKind, OwnerId};
+use domain::{Client, ClientLimits, Failure, FailureKind, Money, OwnerId};
 use sha2::{Digest as _, Sha256};
 use store::{KeyRecord, StoreError, TaskStore};
 use subtle::ConstantTimeEq as _;
@@ -49,6 +49,8 @@ pub struct NewKey {
     pub requests_per_minute: Option<u32>,
     /// Tasks at one time, if other than the default.
     pub concurrent_tasks: Option<u32>,
+    /// What its tasks may cost in all, if that is bounded.
+    pub budget: Option<Money>,
     /// The API that it speaks where several claim the same path.
     pub dialect: Option<String>,
 }
@@ -93,6 +95,7 @@ impl Keyring {
             digest: digest(&secret),
             requests_per_minute: new.requests_per_minute,
             concurrent_tasks: new.concurrent_tasks,
+            budget: new.budget,
             dialect: new.dialect,
             created_at: clock::now(),
             revoked_at: None,
@@ -120,6 +123,7 @@ impl Keyring {
         let limits = ClientLimits {
             requests_per_minute: record.requests_per_minute.unwrap_or(self.defaults.requests_per_minute),
             concurrent_tasks: record.concurrent_tasks.unwrap_or(self.defaults.concurrent_tasks),
+            budget: record.budget.or(self.defaults.budget),
         };
         Client { owner: record.owner, limits, dialect: record.dialect }
     }

@@ -40,12 +40,13 @@ impl LiveView {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use domain::{GenerationRequest, OwnerId, Scope, TaskState, Timestamp};
 
     use super::*;
 
-    fn task(id: &str, state: TaskState) -> Task {
+    /// A task of that id in that state.
+    pub(crate) fn task(id: &str, state: TaskState) -> Task {
         Task {
             id: TaskId::new(id),
             owner: OwnerId::new("o"),
@@ -55,6 +56,7 @@ mod tests {
             attempts: vec![],
             created_at: Timestamp::from_millis(0),
             deadline_at: Timestamp::from_millis(1),
+            quote: domain::Quote::default(),
             version: 0,
         }
     }

@@ -92,7 +92,7 @@ mod tests {
         let ask = async |owner: &str| {
             let request = matched("GET", "/v2/videos/generations/x");
             let context = RequestContext::of(&request).clone();
-            let limits = Limits { requests_per_minute: 2, concurrent_tasks: 1 };
+            let limits = Limits { requests_per_minute: 2, concurrent_tasks: 1, budget: None };
             context.set_client(Client { owner: OwnerId::new(owner), limits, dialect: None });
             (service.clone().oneshot(request).await, context.limit().unwrap().remaining)
         };

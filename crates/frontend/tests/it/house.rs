@@ -206,8 +206,8 @@ async fn task_service(
 }
 
 fn keyring(store: Arc<SqliteStore>) -> Keyring {
-    let much = ClientLimits { requests_per_minute: 100_000, concurrent_tasks: 10_000 };
-    let little = ClientLimits { requests_per_minute: 2, concurrent_tasks: 1 };
+    let much = ClientLimits { requests_per_minute: 100_000, concurrent_tasks: 10_000, budget: None };
+    let little = ClientLimits { requests_per_minute: 2, concurrent_tasks: 1, budget: None };
     let declared = [
         (KEY, much, None),
         (OTHER_KEY, much, None),

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use domain::TaskEvent;
 use tokio::task::JoinSet;
 
 use super::Harness;
@@ -148,4 +149,26 @@ pub async fn the_next_due_time_is_exact(harness: &mut dyn Harness) {
         .await;
     advance(&*store, &mut claim, domain::TaskEvent::Cancelled, NOW).await;
     assert_eq!(next().await, None);
+}
+
+/// A write that keeps the claim does not end the count: what follows it may be what its holders die of.
+pub async fn claims_that_lapse_are_counted_until_one_comes_to_its_end(harness: &mut dyn Harness) {
+    let store = harness.store();
+    create(&*store, &task("a", "ann")).await;
+    for crashes in 0..2 {
+        assert_eq!(claim_one(&*store).await.crashes, crashes);
+        harness.pass(LEASE);
+    }
+    harness.crash().await;
+    let store = harness.store();
+    harness.pass(LEASE);
+    let mut claim = claim_one(&*store).await;
+    assert_eq!(claim.crashes, 2, "it was over when the process was lost");
+    advance(&*store, &mut claim, intended("kie-main"), Next::Keep { lease: LEASE }).await;
+    harness.pass(LEASE);
+    let mut claim = claim_one(&*store).await;
+    assert_eq!(claim.crashes, 3);
+    let reason = "gone".to_owned();
+    advance(&*store, &mut claim, TaskEvent::SubmitUnknown { reason }, NOW).await;
+    assert_eq!(claim_one(&*store).await.crashes, 0);
 }

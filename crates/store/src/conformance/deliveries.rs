@@ -6,7 +6,7 @@ use domain::{TaskEvent, TaskId};
 
 use super::Harness;
 use super::samples::{LEASE, NOW, advance, apply, claim_one, create, task};
-use crate::{DeliveryClaim, DeliveryState, NewDelivery, StoreError, TaskStore, Tried};
+use crate::{DeliveryClaim, DeliveryState, Ending, NewDelivery, StoreError, TaskStore, Tried};
 
 fn message(id: &str, host: &str) -> NewDelivery {
     NewDelivery {
@@ -18,12 +18,16 @@ fn message(id: &str, host: &str) -> NewDelivery {
     }
 }
 
+fn telling(message: &NewDelivery) -> Ending {
+    Ending { message: Some(message.clone()), ..Ending::default() }
+}
+
 /// Makes a task and ends it with a message.
 async fn end_with(store: &dyn TaskStore, id: &str, message: &NewDelivery) {
     create(store, &task(id, "ann")).await;
     let mut claim = claim_one(store).await;
     apply(&mut claim.task, TaskEvent::Cancelled);
-    store.advance(&claim.task, claim.epoch, NOW, Some(message)).await.expect("advance");
+    store.advance(&claim.task, claim.epoch, NOW, Some(&telling(message))).await.expect("advance");
 }
 
 async fn claim_all(store: &dyn TaskStore) -> Vec<DeliveryClaim> {
@@ -63,7 +67,7 @@ pub async fn a_stale_writer_leaves_no_message(harness: &mut dyn Harness) {
     advance(&*store, &mut claim, TaskEvent::Cancelled, NOW).await;
     let mut late = stale.task;
     apply(&mut late, TaskEvent::Cancelled);
-    let result = store.advance(&late, stale.epoch, NOW, Some(&message("m", "h"))).await;
+    let result = store.advance(&late, stale.epoch, NOW, Some(&telling(&message("m", "h")))).await;
     assert!(matches!(result, Err(StoreError::Stale)), "{result:?}");
     assert!(claim_all(&*store).await.is_empty());
 }

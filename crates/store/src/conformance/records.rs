@@ -1,6 +1,6 @@
 //! Assets and client keys.
 
-use domain::{AssetId, OwnerId, Timestamp};
+use domain::{AssetId, Money, OwnerId, Timestamp};
 
 use super::Harness;
 use crate::{AssetRecord, KeyRecord, StoreError};
@@ -23,6 +23,7 @@ pub(super) fn key(owner: &str, digest: u8, created_at: i64) -> KeyRecord {
         digest: [digest; 32],
         requests_per_minute: Some(u32::MAX),
         concurrent_tasks: None,
+        budget: Some(Money::from_billionths(i64::MAX)),
         dialect: Some("kie".into()),
         created_at: Timestamp::from_millis(created_at),
         revoked_at: None,

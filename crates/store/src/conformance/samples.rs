@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use domain::{
     AccountName, AssetId, Basis, Callback, Derivation, GenerationRequest, Input, Media, NewAttempt,
-    OutputSpec, OwnerId, Preference, Role, Scope, Task, TaskEvent, TaskId, TaskState, Timestamp, Vendor,
+    OutputSpec, OwnerId, Preference, Quote, Role, Scope, Task, TaskEvent, TaskId, TaskState, Timestamp,
+    Vendor,
 };
 
-use crate::{Admission, Claim, Next, TaskStore};
+use crate::{Admission, Claim, Next, TaskStore, Terms};
 
 pub(super) const LEASE: Duration = Duration::from_secs(30);
 pub(super) const UNLIMITED: u32 = u32::MAX;
@@ -27,6 +28,7 @@ pub(super) fn task(id: &str, owner: &str) -> Task {
         attempts: Vec::new(),
         created_at: AT,
         deadline_at: AT.plus(Duration::from_secs(3600)),
+        quote: Quote::default(),
         version: 0,
     }
 }
@@ -99,7 +101,7 @@ pub(super) fn apply(task: &mut Task, event: TaskEvent) {
 }
 
 pub(super) async fn create(store: &dyn TaskStore, task: &Task) {
-    let admission = store.create(task, UNLIMITED).await.expect("create");
+    let admission = store.create(task, &Terms::concurrent_tasks(UNLIMITED)).await.expect("create");
     assert_eq!(admission, Admission::Admitted);
 }
 

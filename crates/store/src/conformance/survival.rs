@@ -8,7 +8,7 @@ use super::records::{asset, key};
 use super::samples::{
     LEASE, NOW, UNLIMITED, accepted, advance, claim_all, claim_one, create, full_task, intended, load, task,
 };
-use crate::{Admission, Next, StoreError};
+use crate::{Admission, Next, StoreError, Terms};
 
 /// Tasks, attempts, slots, assets and keys.
 pub async fn everything_survives_a_crash(harness: &mut dyn Harness) {
@@ -32,7 +32,7 @@ pub async fn everything_survives_a_crash(harness: &mut dyn Harness) {
     assert_eq!(store.next_due_in().await.expect("next due"), Some(LEASE));
     assert!(store.asset(&asset("00ff").id).await.expect("asset").is_some());
     assert_eq!(store.keys().await.expect("keys"), [key("ann", 1, 10)]);
-    let admission = store.create(&task("third", "ann"), 1).await;
+    let admission = store.create(&task("third", "ann"), &Terms::concurrent_tasks(1)).await;
     assert!(matches!(admission, Ok(Admission::AtLimit { live: 1 })));
 }
 
@@ -53,7 +53,8 @@ pub async fn a_failing_write_does_no_harm_to_its_neighbours(harness: &mut dyn Ha
     for number in 0..60 {
         let store = harness.store();
         let id = format!("t{}", number / 2);
-        creates.spawn(async move { store.create(&task(&id, "ann"), UNLIMITED).await });
+        creates
+            .spawn(async move { store.create(&task(&id, "ann"), &Terms::concurrent_tasks(UNLIMITED)).await });
     }
     let results = creates.join_all().await;
     let admitted = results.iter().filter(|result| matches!(result, Ok(Admission::Admitted))).count();
@@ -61,6 +62,6 @@ pub async fn a_failing_write_does_no_harm_to_its_neighbours(harness: &mut dyn Ha
     assert_eq!((admitted, refused), (30, 30));
     let store = harness.store();
     assert_eq!(claim_all(&*store).await.len(), 30);
-    let over = store.create(&task("over", "ann"), 30).await;
+    let over = store.create(&task("over", "ann"), &Terms::concurrent_tasks(30)).await;
     assert!(matches!(over, Ok(Admission::AtLimit { live: 30 })), "the refused took no slot");
 }

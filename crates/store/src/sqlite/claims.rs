@@ -10,10 +10,10 @@ use super::failed;
 use super::rows::TaskRow;
 use crate::{Claim, StoreError};
 
-const DUE: &str = "SELECT id, owner, dialect, request, state_data, created_at, deadline_at, version
+const DUE: &str = "SELECT id, owner, dialect, request, state_data, created_at, deadline_at, quote, version
                    FROM tasks WHERE due_at <= ?1 ORDER BY due_at LIMIT ?2";
 const NEXT_DUE: &str = "SELECT due_at FROM tasks WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1";
-const END_ALL: &str = "UPDATE tasks SET lease_holder = NULL, due_at = ?1
+const END_ALL: &str = "UPDATE tasks SET lease_holder = NULL, due_at = ?1, crashes = crashes + 1
                        WHERE due_at IS NOT NULL AND lease_holder IS NOT NULL";
 
 /// A claimed task, not yet decoded.
@@ -22,6 +22,7 @@ pub(super) struct ClaimedRow {
     task: TaskRow,
     epoch: u64,
     cancel_requested: bool,
+    crashes: u32,
 }
 
 /// Claims up to `max` tasks that are due, oldest due first, until `lease` has passed.
@@ -35,9 +36,10 @@ pub(super) fn claim_due(
     let lease_ends_at = now.plus(lease).as_millis();
     let mut claimed = Vec::new();
     for row in due(connection, max, now).map_err(failed("reading due tasks"))? {
-        let (epoch, cancel_requested) =
+        let (epoch, cancel_requested, crashes) =
             take(connection, row.id(), holder, lease_ends_at).map_err(failed("claiming a task"))?;
-        claimed.push(ClaimedRow { task: row.with_attempts(connection)?, epoch, cancel_requested });
+        let task = row.with_attempts(connection)?;
+        claimed.push(ClaimedRow { task, epoch, cancel_requested, crashes });
     }
     Ok(claimed)
 }
@@ -48,25 +50,31 @@ fn due(connection: &Connection, max: usize, now: Timestamp) -> rusqlite::Result<
     statement.query_map(params![now.as_millis(), max], TaskRow::read)?.collect()
 }
 
-/// The epoch of the claim, and whether the task shall stop.
+/// The epoch of the claim, whether the task shall stop, and how many claims before have lapsed in a row.
 fn take(
     connection: &Connection,
     id: &str,
     holder: &str,
     lease_ends_at: i64,
-) -> rusqlite::Result<(u64, bool)> {
-    let sql = "UPDATE tasks SET lease_holder = ?2, lease_epoch = lease_epoch + 1, due_at = ?3 WHERE id = ?1
-               RETURNING lease_epoch, cancel_requested_at IS NOT NULL";
+) -> rusqlite::Result<(u64, bool, u32)> {
+    let sql = "UPDATE tasks SET crashes = crashes + (lease_holder IS NOT NULL), lease_holder = ?2,
+                                lease_epoch = lease_epoch + 1, due_at = ?3
+               WHERE id = ?1 RETURNING lease_epoch, cancel_requested_at IS NOT NULL, crashes";
     connection
         .prepare_cached(sql)?
-        .query_row(params![id, holder, lease_ends_at], |row| Ok((row.get(0)?, row.get(1)?)))
+        .query_row(params![id, holder, lease_ends_at], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
 }
 
 /// Decodes claimed tasks. One that cannot be read is left out, so that it does not stop the others; it is logged, and
 /// comes again when its lease ends.
 pub(super) fn decode(rows: Vec<ClaimedRow>) -> Vec<Claim> {
     let decode = |row: ClaimedRow| match row.task.decode() {
-        Ok(task) => Some(Claim { task, epoch: row.epoch, cancel_requested: row.cancel_requested }),
+        Ok(task) => Some(Claim {
+            task,
+            epoch: row.epoch,
+            cancel_requested: row.cancel_requested,
+            crashes: row.crashes,
+        }),
         Err(error) => {
             tracing::error!(%error, "a due task is left out");
             None

@@ -1,6 +1,6 @@
 //! Client keys, as digests.
 
-use domain::{OwnerId, Timestamp};
+use domain::{Money, OwnerId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{failed, is_unique_violation};
@@ -9,8 +9,8 @@ use crate::{KeyRecord, StoreError};
 pub(super) fn put(connection: &Connection, key: &KeyRecord) -> Result<(), StoreError> {
     let sql = "INSERT INTO client_keys
                    (owner, name, digest, requests_per_minute, concurrent_tasks, created_at, revoked_at,
-                    dialect)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+                    dialect, budget)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
     let insert = || {
         connection.prepare_cached(sql)?.execute(params![
             key.owner.as_str(),
@@ -21,6 +21,7 @@ pub(super) fn put(connection: &Connection, key: &KeyRecord) -> Result<(), StoreE
             key.created_at.as_millis(),
             key.revoked_at.map(Timestamp::as_millis),
             key.dialect,
+            key.budget.map(Money::billionths),
         ])
     };
     match insert() {
@@ -34,7 +35,8 @@ pub(super) fn put(connection: &Connection, key: &KeyRecord) -> Result<(), StoreE
 
 pub(super) fn by_digest(connection: &Connection, digest: &[u8; 32]) -> Result<Option<KeyRecord>, StoreError> {
     let sql =
-        "SELECT owner, name, digest, requests_per_minute, concurrent_tasks, created_at, revoked_at, dialect
+        "SELECT owner, name, digest, requests_per_minute, concurrent_tasks, created_at, revoked_at, dialect,
+                      budget
                FROM client_keys WHERE digest = ?1";
     let read = || connection.prepare_cached(sql)?.query_row([digest], record).optional();
     read().map_err(failed("reading a key"))
@@ -42,7 +44,8 @@ pub(super) fn by_digest(connection: &Connection, digest: &[u8; 32]) -> Result<Op
 
 pub(super) fn all(connection: &Connection) -> Result<Vec<KeyRecord>, StoreError> {
     let sql =
-        "SELECT owner, name, digest, requests_per_minute, concurrent_tasks, created_at, revoked_at, dialect
+        "SELECT owner, name, digest, requests_per_minute, concurrent_tasks, created_at, revoked_at, dialect,
+                      budget
                FROM client_keys ORDER BY created_at, rowid";
     let read = || connection.prepare_cached(sql)?.query_map([], record)?.collect::<rusqlite::Result<_>>();
     read().map_err(failed("reading keys"))
@@ -62,6 +65,7 @@ fn record(row: &Row<'_>) -> rusqlite::Result<KeyRecord> {
         requests_per_minute: row.get("requests_per_minute")?,
         concurrent_tasks: row.get("concurrent_tasks")?,
         dialect: row.get("dialect")?,
+        budget: row.get::<_, Option<i64>>("budget")?.map(Money::from_billionths),
         created_at: Timestamp::from_millis(row.get("created_at")?),
         revoked_at: row.get::<_, Option<i64>>("revoked_at")?.map(Timestamp::from_millis),
     })

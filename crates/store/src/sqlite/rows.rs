@@ -1,11 +1,15 @@
 //! Between rows and the domain. Rows are made and read on the caller's thread, so that the writer only runs SQL.
 
-use domain::{AccountName, Attempt, NewAttempt, OwnerId, Task, TaskId, TaskState, Timestamp};
+use domain::{
+    AccountName, Attempt, AttemptOutcome, Money, NewAttempt, OwnerId, Quote, Task, TaskId, TaskState,
+    Timestamp,
+};
 use rusqlite::{Connection, Row};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::failed;
+use super::ledger::{self, Entry};
 use crate::StoreError;
 
 pub(super) const ATTEMPTS: &str =
@@ -23,6 +27,10 @@ pub(super) struct NewRow {
     pub(super) request: String,
     pub(super) created_at: i64,
     pub(super) deadline_at: i64,
+    /// JSON; absent if it is free.
+    pub(super) quote: Option<String>,
+    pub(super) reserved: Money,
+    pub(super) reserve: Option<Entry>,
     pub(super) change: ChangeRow,
 }
 
@@ -46,6 +54,7 @@ pub(super) struct TaskRow {
     state_data: String,
     created_at: i64,
     deadline_at: i64,
+    quote: Option<String>,
     version: u64,
     attempts: Vec<AttemptRow>,
 }
@@ -60,6 +69,8 @@ pub(super) struct AttemptRow {
     pub(super) intended_at: i64,
     pub(super) outcome: String,
     pub(super) is_live: bool,
+    /// The upstream's own id of the task, where it is this attempt's alone.
+    pub(super) handle: Option<String>,
 }
 
 impl NewRow {
@@ -73,6 +84,9 @@ impl NewRow {
             request: encode_json(&task.request)?,
             created_at: task.created_at.as_millis(),
             deadline_at: task.deadline_at.as_millis(),
+            quote: (task.quote != Quote::default()).then(|| encode_json(&task.quote)).transpose()?,
+            reserved: task.quote.reserved,
+            reserve: ledger::reserve(task),
             change: ChangeRow::encode(task)?,
         })
     }
@@ -85,7 +99,11 @@ impl ChangeRow {
             state_data: encode_json(&task.state)?,
             ended_at: task.state.ended_at().map(Timestamp::as_millis),
             version: task.version,
-            attempts: task.attempts.iter().map(AttemptRow::encode).collect::<Result<_, _>>()?,
+            attempts: task
+                .attempts
+                .iter()
+                .map(|attempt| AttemptRow::encode(task, attempt))
+                .collect::<Result<_, _>>()?,
         })
     }
 }
@@ -101,6 +119,7 @@ impl TaskRow {
             state_data: row.get("state_data")?,
             created_at: row.get("created_at")?,
             deadline_at: row.get("deadline_at")?,
+            quote: row.get("quote")?,
             version: row.get("version")?,
             attempts: Vec::new(),
         })
@@ -123,6 +142,7 @@ impl TaskRow {
     pub(super) fn decode(self) -> Result<Task, StoreError> {
         let state: TaskState = decode_json(&self.id, "state", &self.state_data)?;
         let request = decode_json(&self.id, "request", &self.request)?;
+        let quote = self.quote.as_deref().map(|quote| decode_json(&self.id, "quote", quote)).transpose()?;
         let attempts = self.attempts.into_iter().map(|row| row.decode(&self.id)).collect::<Result<_, _>>()?;
         Ok(Task {
             id: TaskId::new(self.id),
@@ -133,14 +153,24 @@ impl TaskRow {
             attempts,
             created_at: Timestamp::from_millis(self.created_at),
             deadline_at: Timestamp::from_millis(self.deadline_at),
+            quote: quote.unwrap_or_default(),
             version: self.version,
         })
     }
 }
 
 impl AttemptRow {
-    fn encode(attempt: &Attempt) -> Result<Self, StoreError> {
+    fn encode(task: &Task, attempt: &Attempt) -> Result<Self, StoreError> {
+        // Some upstreams make a result from an earlier one under the same id.
+        let earlier = task.request.basis.as_ref().map(|basis| basis.handle.as_str()).unwrap_or_default();
+        let handle = match &attempt.outcome {
+            AttemptOutcome::Accepted { handle, .. } if !handle.is_empty() && handle != earlier => {
+                Some(handle.clone())
+            }
+            _ => None,
+        };
         Ok(Self {
+            handle,
             number: attempt.number,
             account: attempt.plan.account.as_str().to_owned(),
             provider: attempt.plan.provider.clone(),
@@ -160,6 +190,7 @@ impl AttemptRow {
             intended_at: row.get("intended_at")?,
             outcome: row.get("outcome")?,
             is_live: row.get("is_live")?,
+            handle: None,
         })
     }
 

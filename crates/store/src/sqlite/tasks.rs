@@ -2,56 +2,82 @@
 
 use std::time::Duration;
 
-use domain::{AccountName, Task, TaskId, Timestamp};
+use domain::{AccountName, Money, Task, TaskId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::rows::{AttemptRow, ChangeRow, NewRow, TaskRow};
-use super::{failed, is_unique_violation};
-use crate::{Admission, Next, StoreError};
+use super::{failed, idempotency, is_unique_violation, ledger};
+use crate::{Admission, Next, StoreError, Terms};
 
 pub(super) const LOAD: &str =
-    "SELECT id, owner, dialect, request, state_data, created_at, deadline_at, version
+    "SELECT id, owner, dialect, request, state_data, created_at, deadline_at, quote, version
                                FROM tasks WHERE id = ?1 AND forgotten_at IS NULL";
 pub(super) const LIVE_TASKS: &str =
     "SELECT state, COUNT(*) FROM tasks WHERE due_at IS NOT NULL GROUP BY state";
 
-/// Inserts a task that is due `now`, if its owner has fewer than `concurrent_tasks` live ones.
+/// Inserts a task that is due `now`, if its owner's terms allow it.
 pub(super) fn create(
     connection: &Connection,
     task: &NewRow,
-    concurrent_tasks: u32,
+    terms: &Terms,
     now: Timestamp,
 ) -> Result<Admission, StoreError> {
-    let taken =
-        take_slot(connection, &task.owner, concurrent_tasks).map_err(failed("counting live tasks"))?;
+    if let Some(key) = &terms.idempotency
+        && let Some(known) = idempotency::known(connection, &task.owner, key, now)?
+    {
+        return Ok(known);
+    }
+    let taken = take_slot(connection, task, terms).map_err(failed("counting live tasks"))?;
     if !taken {
-        let live = live_tasks_of(connection, &task.owner).map_err(failed("counting live tasks"))?;
-        return Ok(Admission::AtLimit { live });
+        return refusal(connection, &task.owner, terms).map_err(failed("counting live tasks"));
     }
     insert(connection, task, now).map_err(|error| match error {
         error if is_unique_violation(&error) => StoreError::Conflict(format!("task {}", task.id)),
         error => failed("storing a task")(error),
     })?;
     store_attempts(connection, &task.id, &task.change.attempts)?;
+    if let Some(key) = &terms.idempotency {
+        idempotency::store(connection, (&task.owner, &task.id), key, now)?;
+    }
+    if let Some(reserve) = &task.reserve {
+        ledger::append(connection, std::slice::from_ref(reserve), now)?;
+    }
     Ok(Admission::Admitted)
 }
 
-/// Whether the owner had a free slot; it is taken then. Check and change are one statement.
-fn take_slot(connection: &Connection, owner: &str, concurrent_tasks: u32) -> rusqlite::Result<bool> {
-    let sql = "INSERT INTO owners (owner, live_tasks) SELECT ?1, 1 WHERE ?2 > 0
-               ON CONFLICT (owner) DO UPDATE SET live_tasks = live_tasks + 1 WHERE live_tasks < ?2";
-    Ok(connection.prepare_cached(sql)?.execute(params![owner, concurrent_tasks])? == 1)
+/// Whether the owner had a free slot, and room in the budget; both are taken then. Check and change are one statement.
+fn take_slot(connection: &Connection, task: &NewRow, terms: &Terms) -> rusqlite::Result<bool> {
+    let sql = "INSERT INTO owners (owner, live_tasks, committed)
+               SELECT ?1, 1, ?3 WHERE ?2 > 0 AND (?4 IS NULL OR ?3 = 0 OR ?3 <= ?4)
+               ON CONFLICT (owner) DO UPDATE SET live_tasks = live_tasks + 1, committed = committed + ?3
+               WHERE live_tasks < ?2 AND (?4 IS NULL OR ?3 = 0 OR committed + ?3 <= ?4)";
+    let values = params![
+        task.owner,
+        terms.concurrent_tasks,
+        task.reserved.billionths(),
+        terms.budget.map(Money::billionths)
+    ];
+    Ok(connection.prepare_cached(sql)?.execute(values)? == 1)
 }
 
-fn live_tasks_of(connection: &Connection, owner: &str) -> rusqlite::Result<u32> {
-    let mut statement = connection.prepare_cached("SELECT live_tasks FROM owners WHERE owner = ?1")?;
-    Ok(statement.query_row([owner], |row| row.get(0)).optional()?.unwrap_or(0))
+/// Why the owner may not have another task.
+fn refusal(connection: &Connection, owner: &str, terms: &Terms) -> rusqlite::Result<Admission> {
+    let mut statement =
+        connection.prepare_cached("SELECT live_tasks, committed FROM owners WHERE owner = ?1")?;
+    let read = statement.query_row([owner], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let (live, committed) = read.unwrap_or((0, 0));
+    if live >= terms.concurrent_tasks {
+        return Ok(Admission::AtLimit { live });
+    }
+    let left = terms.budget.unwrap_or_default().checked_sub(Money::from_billionths(committed));
+    Ok(Admission::OverBudget { left: left.unwrap_or_default() })
 }
 
 fn insert(connection: &Connection, task: &NewRow, now: Timestamp) -> rusqlite::Result<()> {
     let sql = "INSERT INTO tasks (id, owner, dialect, scope, model, state, created_at, deadline_at, ended_at,
-                                  version, due_at, lease_epoch, state_data, request)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 0, ?12, ?13)";
+                                  version, due_at, lease_epoch, state_data, request,
+                                  quote)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 0, ?12, ?13, ?14)";
     connection.prepare_cached(sql)?.execute(params![
         task.id,
         task.owner,
@@ -66,15 +92,18 @@ fn insert(connection: &Connection, task: &NewRow, now: Timestamp) -> rusqlite::R
         now.as_millis(),
         task.change.state_data,
         task.request,
+        task.quote,
     ])?;
     Ok(())
 }
 
 /// Attempts are added and their outcomes change; what was decided before a submission never does.
 fn store_attempts(connection: &Connection, task: &str, attempts: &[AttemptRow]) -> Result<(), StoreError> {
-    let sql = "INSERT INTO attempts (task_id, number, account, provider, upstream_model, intended_at, outcome, is_live)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-               ON CONFLICT (task_id, number) DO UPDATE SET outcome = excluded.outcome, is_live = excluded.is_live
+    let sql = "INSERT INTO attempts (task_id, number, account, provider, upstream_model, intended_at, outcome, is_live,
+                                     handle)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+               ON CONFLICT (task_id, number) DO UPDATE SET outcome = excluded.outcome, is_live = excluded.is_live,
+                                                           handle = COALESCE(excluded.handle, handle)
                WHERE outcome <> excluded.outcome";
     let store = |attempt: &AttemptRow| {
         connection.prepare_cached(sql)?.execute(params![
@@ -86,10 +115,14 @@ fn store_attempts(connection: &Connection, task: &str, attempts: &[AttemptRow]) 
             attempt.intended_at,
             attempt.outcome,
             attempt.is_live,
+            attempt.handle,
         ])
     };
     for attempt in attempts {
         store(attempt).map_err(|error| match error {
+            error if is_unique_violation(&error) && error.to_string().contains("attempts.handle") => {
+                StoreError::HandleTaken
+            }
             error if is_unique_violation(&error) => StoreError::SecondLiveAttempt,
             error => failed("storing an attempt")(error),
         })?;
@@ -115,7 +148,8 @@ pub(super) fn advance(
     let keeps_claim = keeps_claim && due_at.is_some();
     let sql =
         "UPDATE tasks SET state = ?4, state_data = ?5, ended_at = ?6, version = version + 1, due_at = ?7,
-                                lease_holder = CASE WHEN ?8 THEN lease_holder END
+                                lease_holder = CASE WHEN ?8 THEN lease_holder END,
+                                crashes = CASE WHEN ?8 THEN crashes ELSE 0 END
                WHERE id = ?1 AND version = ?2 AND lease_epoch = ?3 AND lease_holder IS NOT NULL
                RETURNING owner, version";
     let update = || {

@@ -8,12 +8,12 @@ use super::rows::TaskRow;
 use crate::{ListTasks, StoreError};
 
 const NEWEST: &str =
-    "SELECT id, owner, dialect, request, state_data, created_at, deadline_at, version FROM tasks
+    "SELECT id, owner, dialect, request, state_data, created_at, deadline_at, quote, version FROM tasks
     WHERE owner = ?1 AND forgotten_at IS NULL AND (?2 IS NULL OR scope = ?2)
       AND (created_at, id) < (COALESCE(?3, 9223372036854775807), COALESCE(?4, ''))
     ORDER BY created_at DESC, id DESC LIMIT ?5";
 const OLDEST: &str =
-    "SELECT id, owner, dialect, request, state_data, created_at, deadline_at, version FROM tasks
+    "SELECT id, owner, dialect, request, state_data, created_at, deadline_at, quote, version FROM tasks
     WHERE owner = ?1 AND forgotten_at IS NULL AND (?2 IS NULL OR scope = ?2)
       AND (created_at, id) > (COALESCE(?3, -9223372036854775807), COALESCE(?4, ''))
     ORDER BY created_at, id LIMIT ?5";

@@ -61,7 +61,7 @@ fn allowed(settings: &Settings) -> Vec<domain::Network> {
 }
 
 pub(crate) fn client(owner: &str) -> Client {
-    let limits = ClientLimits { requests_per_minute: 10_000, concurrent_tasks: 1_000 };
+    let limits = ClientLimits { requests_per_minute: 10_000, concurrent_tasks: 1_000, budget: None };
     Client { owner: OwnerId::new(owner), limits, dialect: None }
 }
 

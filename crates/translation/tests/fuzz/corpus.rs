@@ -117,6 +117,7 @@ fn task(api: &str, given: Given) -> Task {
         attempts: given.attempts,
         created_at: given.created_at,
         deadline_at: given.created_at,
+        quote: domain::Quote::default(),
         version: 0,
     }
 }
