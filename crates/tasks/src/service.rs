@@ -1,21 +1,17 @@
-//! What handlers may do with tasks. Making them is in `create.rs`.
+//! What handlers may do with tasks. Making them is in `create.rs`, waiting for them in `follow.rs`.
 
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use domain::{AssetId, Client, Failure, FailureKind, OutputMedia, Scope, Task, TaskId, TaskState};
 use store::ListTasks;
-use tokio::time::Instant;
 use translation::{ListQuery, ModelListing, Page};
 
 use crate::assets::storage_failure;
 use crate::shared::{Shared, store_failure};
 use crate::{AssetFile, clock};
 
-/// How often one who waits looks at a task that another process may have changed.
-const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(2);
 /// How long the answer to a wish to stop a task waits for the end: what nobody works on yet ends within moments.
 const CANCEL_WAIT: Duration = Duration::from_millis(500);
 
@@ -38,30 +34,18 @@ impl TaskService {
         id: &TaskId,
         scope: Option<Scope>,
     ) -> Result<Arc<Task>, Failure> {
-        let task = match self.shared.live.get(id) {
-            Some(task) => Some(task),
-            None => self.shared.store.load(id).await.map_err(|error| store_failure(&error))?.map(Arc::new),
-        };
         let visible =
             |task: &Task| task.owner == client.owner && scope.is_none_or(|scope| scope == task.request.scope);
-        task.filter(|task| visible(task)).ok_or_else(no_such_task)
+        self.look(id).await?.filter(|task| visible(task)).ok_or_else(no_such_task)
     }
 
-    /// The client's task of that id when it has ended, or as it stands after `at_most`.
-    pub async fn wait(&self, client: &Client, id: &TaskId, at_most: Duration) -> Result<Arc<Task>, Failure> {
-        let until = Instant::now() + at_most;
-        let watch = self.shared.watchers.watch(id);
-        loop {
-            let mut changed = pin!(watch.changed());
-            changed.as_mut().enable();
-            let task = self.get(client, id, None).await?;
-            let now = Instant::now();
-            if task.state.is_terminal() || now >= until {
-                return Ok(task);
-            }
-            let _either_way_look_again =
-                tokio::time::timeout_at(until.min(now + LOOK_AGAIN_AFTER), changed).await;
+    /// The task of that id, whoever's it is.
+    pub(crate) async fn look(&self, id: &TaskId) -> Result<Option<Arc<Task>>, Failure> {
+        if let Some(task) = self.shared.live.get(id) {
+            return Ok(Some(task));
         }
+        let stored = self.shared.store.load(id).await.map_err(|error| store_failure(&error))?;
+        Ok(stored.map(Arc::new))
     }
 
     /// Some of the client's tasks.
