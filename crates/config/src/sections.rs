@@ -216,6 +216,16 @@ pub struct Tasks {
     #[serde(with = "text::duration")]
     #[schemars(with = "DurationText")]
     pub input_lifetime: Duration,
+    /// How long a client's `Idempotency-Key` is known; at least a day. The same key for the same request answers with
+    /// the same task, for another request it is refused.
+    #[serde(with = "text::duration")]
+    #[schemars(with = "DurationText")]
+    pub idempotency_lifetime: Duration,
+    /// How long a request without a key is taken for the same as an earlier one that asked for exactly the same: for
+    /// clients that repeat requests by themselves. 0s: never, each request is a task of its own.
+    #[serde(with = "text::duration")]
+    #[schemars(with = "DurationText")]
+    pub duplicate_window: Duration,
     /// The largest input that is fetched from a client's URL, for providers that take bytes only.
     #[serde(with = "text::size")]
     #[schemars(with = "SizeText")]
@@ -255,6 +265,8 @@ impl Default for Tasks {
             reply_bytes_max: 96 * MIB,
             result_bytes_max: 2 * GIB,
             input_lifetime: HOUR * 72,
+            idempotency_lifetime: HOUR * 24,
+            duplicate_window: Duration::ZERO,
             input_bytes_max: 64 * MIB,
             input_timeout: MINUTE,
             input_retry_for: MINUTE * 2,
@@ -265,15 +277,37 @@ impl Default for Tasks {
     }
 }
 
-/// Whom the gateway calls.
+/// Whom the gateway calls where a client or a provider chose the URL: results, inputs, callbacks. Without more, public
+/// addresses only. The base URLs of accounts are not restricted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Egress {
-    /// Addresses inside that may be called although a client or a provider chose the URL: results, inputs, callbacks.
-    /// Without it only public addresses are. The base URLs of accounts are not restricted.
+    /// Addresses inside that may be called too, as blocks.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("examples" = [["10.20.0.0/16", "fd00:20::/32"]]))]
     pub allow: Vec<String>,
+    /// Names inside that may be called too, if they lead to addresses of allow: "n8n" is one name, ".svc.cluster.local" all
+    /// names below it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("examples" = [["n8n", ".svc.cluster.local"]]))]
+    pub allow_names: Vec<String>,
+    /// The name servers that are asked for names which others chose. Without it those of the system.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("examples" = [["10.0.0.53:53", "[fd00::53]:53"]]))]
+    pub nameservers: Vec<String>,
+    /// The prefix by which this network reaches IPv4 addresses over IPv6, if it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["64:ff9b::/96"]))]
+    pub nat64_prefix: Option<String>,
+    /// An HTTP proxy that opens these connections (CONNECT). It is told the address that was vetted, never a name, and
+    /// sees nothing of what is said. Calls to accounts do not go through it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["http://egress.example.com:4750"]))]
+    pub proxy: Option<String>,
+    /// Certificate authorities, as PEM, that every call trusts besides the public ones.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["/etc/filmgate/ca.pem"]))]
+    pub ca_file: Option<PathBuf>,
 }
 
 /// Messages that tell clients' own servers how their tasks ended.

@@ -1,4 +1,5 @@
-//! One connection: resolve, vet every address, dial a vetted one, then TLS; all under one deadline.
+//! One connection: resolve, vet every address, dial a vetted one, then TLS; all under one deadline. What the environment
+//! says of proxies counts for nothing here.
 
 use std::future::Future;
 use std::io;
@@ -8,25 +9,27 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use domain::Network;
 use http::Uri;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
+use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use tokio::net::{TcpStream, lookup_host};
 use tower::Service;
 
-use crate::egress::is_public;
+use crate::guard::Guard;
 
 /// Who chose the URL that is dialled.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) enum Chosen {
-    /// The operator, in the config: any address.
+    /// The operator, in the config: any address, found as every program on this system finds it.
     ByOperator,
-    /// An upstream or a client: public addresses, and those that the operator allows besides.
-    ByOthers(Arc<[Network]>),
+    /// An upstream or a client: what the guard lets through.
+    ByOthers(Arc<Guard>),
 }
 
+/// A connection, before any TLS.
+pub(crate) type Connection = TokioIo<TcpStream>;
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type BoxFuture<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
 
@@ -50,7 +53,7 @@ impl Connector {
 }
 
 impl Service<Uri> for Connector {
-    type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
+    type Response = MaybeHttpsStream<Connection>;
     type Error = BoxError;
     type Future = BoxFuture<Self::Response, BoxError>;
 
@@ -76,7 +79,7 @@ pub(crate) struct Dial {
 }
 
 impl Service<Uri> for Dial {
-    type Response = TokioIo<TcpStream>;
+    type Response = Connection;
     type Error = io::Error;
     type Future = BoxFuture<Self::Response, io::Error>;
 
@@ -86,24 +89,35 @@ impl Service<Uri> for Dial {
 
     fn call(&mut self, uri: Uri) -> Self::Future {
         let chosen = self.chosen.clone();
-        Box::pin(async move { dial(&uri, &chosen).await.map(TokioIo::new) })
+        Box::pin(async move { dial(&uri, &chosen).await })
     }
 }
 
-async fn dial(uri: &Uri, chosen: &Chosen) -> io::Result<TcpStream> {
+async fn dial(uri: &Uri, chosen: &Chosen) -> io::Result<Connection> {
     let host = uri.host().ok_or_else(|| io::Error::other("the URL has no host"))?;
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
-    let addresses: Vec<SocketAddr> = lookup_host((host, port)).await?.collect();
-    vet(&addresses, chosen)?;
+    let addresses: Vec<SocketAddr> = match chosen {
+        Chosen::ByOperator => lookup_host((host, port)).await?.collect(),
+        Chosen::ByOthers(guard) => {
+            let addresses = guard.addresses(host).await?;
+            addresses.into_iter().map(|address| SocketAddr::new(address, port)).collect()
+        }
+    };
     failpoints::pass("connecting");
     let mut last = io::Error::other("the host has no address");
     for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => {
-                stream.set_nodelay(true)?;
+        let connected = match chosen {
+            Chosen::ByOperator => connect(address).await,
+            Chosen::ByOthers(guard) => match &guard.proxy {
+                None => connect_exactly(address).await,
+                Some(proxy) => tunnel(proxy, address).await,
+            },
+        };
+        match connected {
+            Ok(connection) => {
                 failpoints::pass("connected");
-                return Ok(stream);
+                return Ok(connection);
             }
             Err(error) => last = error,
         }
@@ -111,15 +125,26 @@ async fn dial(uri: &Uri, chosen: &Chosen) -> io::Result<TcpStream> {
     Err(last)
 }
 
-/// One refused address refuses the whole name: a mixed answer is how a guard is walked around.
-fn vet(addresses: &[SocketAddr], chosen: &Chosen) -> io::Result<()> {
-    let Chosen::ByOthers(allowed) = chosen else { return Ok(()) };
-    if failpoints::removed("dial_check") {
-        return Ok(());
+async fn connect(address: SocketAddr) -> io::Result<Connection> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    Ok(TokioIo::new(stream))
+}
+
+/// Connects to the address that was vetted and to no other: a system may take an address for another one (0.0.0.0 means
+/// this machine to many).
+async fn connect_exactly(address: SocketAddr) -> io::Result<Connection> {
+    let connection = connect(address).await?;
+    let peer = connection.inner().peer_addr()?;
+    if (peer.ip(), peer.port()) != (address.ip(), address.port()) {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "another address has answered"));
     }
-    let may = |ip| is_public(ip) || allowed.iter().any(|network| network.contains(ip));
-    if !addresses.iter().all(|address| may(address.ip())) {
-        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "the address is not public"));
-    }
-    Ok(())
+    Ok(connection)
+}
+
+/// Asks the operator's proxy for a connection to the address that was vetted.
+async fn tunnel(proxy: &Uri, address: SocketAddr) -> io::Result<Connection> {
+    let destination = format!("https://{address}").parse().expect("an address is an authority");
+    let mut tunnel = Tunnel::new(proxy.clone(), Dial { chosen: Chosen::ByOperator });
+    tunnel.call(destination).await.map_err(io::Error::other)
 }

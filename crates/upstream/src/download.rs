@@ -11,6 +11,7 @@ use url::Url;
 
 use crate::Upstream;
 use crate::body::CallBody;
+use crate::named::MEDIA;
 
 /// Redirects followed for one result; each hop is vetted anew.
 const REDIRECTS_MAX: usize = 5;
@@ -87,9 +88,14 @@ impl Upstream {
     }
 
     async fn follow(&self, fetch: &Fetch<'_>) -> Result<Response<Incoming>, DownloadError> {
-        let mut url = parse(fetch.url)?;
+        let account = Url::parse(fetch.account_url).map(|url| url.origin());
+        let is_account = |url: &Url| account.as_ref().is_ok_and(|account| *account == url.origin());
+        let mut url = match Url::parse(fetch.url) {
+            Ok(url) if is_account(&url) => url,
+            _ => self.guard.read(fetch.url, MEDIA).map_err(refused)?,
+        };
         for _hop in 0..=REDIRECTS_MAX {
-            let trusted = Url::parse(fetch.account_url).is_ok_and(|account| account.origin() == url.origin());
+            let trusted = is_account(&url);
             let client = if trusted { &self.kept } else { &self.guarded };
             let mut request = Request::get(url.as_str())
                 .body(empty())
@@ -101,7 +107,13 @@ impl Upstream {
                 client.request(request).await.map_err(|error| DownloadError::Server(with_sources(&error)))?;
             match response.status() {
                 StatusCode::OK => return Ok(response),
-                status if status.is_redirection() => url = redirect(&url, &response)?,
+                status if status.is_redirection() => {
+                    let location = location(&response)?;
+                    url = match url.join(location) {
+                        Ok(url) if is_account(&url) => url,
+                        _ => self.guard.follow(&url, location).map_err(refused)?,
+                    };
+                }
                 status => return Err(DownloadError::Server(format!("status {status}"))),
             }
         }
@@ -113,19 +125,13 @@ fn empty() -> CallBody {
     Empty::new().map_err(|never| match never {}).boxed_unsync()
 }
 
-fn parse(url: &str) -> Result<Url, DownloadError> {
-    let url = Url::parse(url).map_err(|error| DownloadError::Url(error.to_string()))?;
-    match url.scheme() {
-        "http" | "https" => Ok(url),
-        scheme => Err(DownloadError::Url(format!("scheme {scheme}"))),
-    }
+fn refused(reason: &str) -> DownloadError {
+    DownloadError::Url(reason.to_owned())
 }
 
-fn redirect(from: &Url, response: &Response<Incoming>) -> Result<Url, DownloadError> {
+fn location(response: &Response<Incoming>) -> Result<&str, DownloadError> {
     let location = response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok());
-    let location = location.ok_or_else(|| DownloadError::Server("a redirect without a target".to_owned()))?;
-    let url = from.join(location).map_err(|error| DownloadError::Url(error.to_string()))?;
-    parse(url.as_str())
+    location.ok_or_else(|| DownloadError::Server("a redirect without a target".to_owned()))
 }
 
 async fn copy(

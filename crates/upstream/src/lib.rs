@@ -4,9 +4,13 @@ mod body;
 mod dial;
 mod download;
 mod egress;
+mod guard;
+mod named;
 mod notify;
+mod resolve;
 mod send;
 
 pub use body::{MediaFile, Outgoing};
 pub use download::{Bounds, DownloadError, Downloaded, Fetch};
+pub use egress::{Egress, Nat64Prefix, NotANat64Prefix, authorities};
 pub use send::{SendError, Settings, Upstream};

@@ -1,20 +1,16 @@
 //! Messages to servers that clients named.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
 use domain::with_sources;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
-use url::{Host, Url};
 
 use crate::Upstream;
-use crate::egress::is_public;
+use crate::named::{LISTENER, PLAIN_LISTENER};
 use crate::send::USER_AGENT;
 
-/// Characters of a URL that a client may name..
-const URL_CHARS_MAX: usize = 2048;
 /// What is read of an answer, so that its connection ends in order; nobody looks at it.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
@@ -22,28 +18,7 @@ impl Upstream {
     /// The host of a URL that a client named, with its port; or why no message can go there, for the client. Only what
     /// can be told from the URL is checked: names are resolved, and every address vetted, when a message is sent.
     pub fn check_listener(&self, url: &str, allow_http: bool) -> Result<String, &'static str> {
-        if url.len() > URL_CHARS_MAX {
-            return Err("may have at most 2048 characters");
-        }
-        let url = Url::parse(url).map_err(|_| "must be a URL such as https://example.com/done")?;
-        match url.scheme() {
-            "https" => {}
-            "http" if allow_http => {}
-            _ => return Err("must begin with https://"),
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err("must not hold a user or a password");
-        }
-        let address = match url.host() {
-            Some(Host::Ipv4(v4)) => Some(IpAddr::V4(v4)),
-            Some(Host::Ipv6(v6)) => Some(IpAddr::V6(v6)),
-            Some(Host::Domain(_)) => None,
-            None => return Err("must name a host"),
-        };
-        let may = |ip| is_public(ip) || self.settings.allow.iter().any(|network| network.contains(ip));
-        if address.is_some_and(|address| !may(address)) {
-            return Err("must be a public address");
-        }
+        let url = self.guard.read(url, if allow_http { PLAIN_LISTENER } else { LISTENER })?;
         let (host, port) = (url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or(443));
         Ok(format!("{host}:{port}"))
     }
@@ -57,9 +32,11 @@ impl Upstream {
         body: Bytes,
         timeout: Duration,
     ) -> Result<StatusCode, String> {
+        let url = self.guard.read(url, PLAIN_LISTENER).map_err(|reason| format!("the URL {reason}"))?;
+        let uri = url.as_str().parse().map_err(|error| format!("the URL is malformed: {error}"))?;
         let mut request = Request::new(Full::new(body).map_err(|never| match never {}).boxed_unsync());
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = url.parse().map_err(|error| format!("the URL is malformed: {error}"))?;
+        *request.uri_mut() = uri;
         *request.headers_mut() = headers;
         request.headers_mut().insert(header::USER_AGENT, USER_AGENT);
         failpoints::pass("delivery_sending");

@@ -10,11 +10,14 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::sync::Semaphore;
 
 use crate::body::{self, CallBody, Outgoing};
 use crate::dial::{Chosen, Connector};
+use crate::egress::Egress;
+use crate::guard::Guard;
 
 /// How long a kept connection may idle: shorter than what servers commonly allow, so that polls rarely meet a closed one.
 const IDLE_MAX: Duration = Duration::from_secs(20);
@@ -50,8 +53,9 @@ pub struct Upstream {
     pub(crate) kept: HttpClient,
     /// For URLs that others chose.
     pub(crate) guarded: HttpClient,
+    pub(crate) guard: Arc<Guard>,
     large_replies: Arc<Semaphore>,
-    pub(crate) settings: Settings,
+    settings: Settings,
 }
 
 /// Why there is no reply.
@@ -66,10 +70,17 @@ pub enum SendError {
 }
 
 impl Upstream {
-    /// A way out that trusts the usual public certificate authorities.
+    /// A way out with the default [`Egress`]: it trusts the usual public certificate authorities.
     pub fn new(settings: Settings) -> Self {
+        Self::with_egress(settings, &Egress::default())
+    }
+
+    /// A way out with what the operator says of URLs that others choose.
+    pub fn with_egress(settings: Settings, egress: &Egress) -> Self {
+        let tls = tls(&egress.authorities);
+        let guard = Arc::new(Guard::new(&settings.allow, egress));
         let client = |chosen, idle_max| {
-            let connector = Connector::new(tls(), chosen, settings.connect_timeout);
+            let connector = Connector::new(tls.clone(), chosen, settings.connect_timeout);
             Client::builder(TokioExecutor::new())
                 .pool_timer(TokioTimer::new())
                 .pool_idle_timeout(IDLE_MAX)
@@ -80,7 +91,8 @@ impl Upstream {
         Self {
             fresh: client(Chosen::ByOperator, 0),
             kept: client(Chosen::ByOperator, settings.idle_per_host_max),
-            guarded: client(Chosen::ByOthers(settings.allow.clone().into()), 0),
+            guarded: client(Chosen::ByOthers(Arc::clone(&guard)), 0),
+            guard,
             large_replies: Arc::new(Semaphore::new(LARGE_REPLIES_MAX)),
             settings,
         }
@@ -173,8 +185,10 @@ fn request(base_url: &str, call: Call, body: CallBody) -> Result<Request<CallBod
     Ok(request)
 }
 
-fn tls() -> ClientConfig {
-    let roots: RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
+/// Trusts the usual authorities, and those of the operator as far as they can be read.
+fn tls(authorities: &[CertificateDer<'static>]) -> ClientConfig {
+    let mut roots: RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();
+    roots.add_parsable_certificates(authorities.iter().cloned());
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

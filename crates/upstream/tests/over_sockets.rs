@@ -140,7 +140,7 @@ async fn an_account_s_own_host_may_be_anywhere_and_no_other_host_may_be_inside()
 
     for account in ["https://api.example.com", "http://127.0.0.1:1", "not a url"] {
         let (result, copy) = download(account, &url).await;
-        assert!(matches!(result, Err(DownloadError::Server(_))), "{account}: {result:?}");
+        assert!(matches!(result, Err(DownloadError::Url(_))), "{account}: {result:?}");
         assert!(copy.is_empty());
     }
     let port = address.port();
@@ -158,7 +158,7 @@ async fn a_redirect_is_followed_only_as_far_as_the_guard_allows() {
     let (address, _seen) = server(Some(redirect)).await;
     let account = format!("http://{address}");
     let (result, copy) = download(&account, &format!("{account}/clip")).await;
-    assert!(matches!(result, Err(DownloadError::Server(_))), "{result:?}");
+    assert!(matches!(result, Err(DownloadError::Url(_))), "{result:?}");
     assert!(copy.is_empty());
     assert_eq!(seen.load(Ordering::SeqCst), 0);
 }

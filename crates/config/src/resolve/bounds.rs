@@ -1,6 +1,8 @@
 //! The plain sections: no bound is zero, no bound contradicts another, addresses and files are there.
 
+use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use domain::Network;
 use url::Url;
@@ -13,6 +15,9 @@ use crate::sections::{Callbacks, Egress, Limits, Server, Store, Tasks, Tls};
 /// Below, ordinary requests would be refused; above, a head is no longer one.
 const HEAD_BYTES: std::ops::RangeInclusive<u64> = 8 << 10..=1 << 20;
 
+/// What clients expect of those who know keys of idempotency.
+const IDEMPOTENCY_LIFETIME_MIN: Duration = Duration::from_secs(24 * 3600);
+
 /// Checks the plain sections and brings URLs into their plain form.
 pub(super) fn check(file: &mut File, environment: &dyn Environment, findings: &mut Findings<'_>) {
     server(&mut file.server, findings);
@@ -22,7 +27,7 @@ pub(super) fn check(file: &mut File, environment: &dyn Environment, findings: &m
     store(&file.store, findings);
     tasks(&file.tasks, findings);
     limits(&file.limits, findings);
-    egress(&file.egress, findings);
+    egress(&mut file.egress, environment, findings);
     callbacks(&file.callbacks, findings);
     if file.data_dir.as_os_str().is_empty() {
         findings.add("data_dir", "must not be empty");
@@ -96,6 +101,9 @@ fn tasks(tasks: &Tasks, findings: &mut Findings<'_>) {
     findings.positive("tasks.result_bytes_max", tasks.result_bytes_max == 0);
     findings.positive("tasks.attempts_max", tasks.attempts_max == 0);
     findings.positive("tasks.input_lifetime", tasks.input_lifetime.is_zero());
+    if tasks.idempotency_lifetime < IDEMPOTENCY_LIFETIME_MIN {
+        findings.add("tasks.idempotency_lifetime", "must be at least 1d: clients rely on it");
+    }
     findings.positive("tasks.input_bytes_max", tasks.input_bytes_max == 0);
     findings.positive("tasks.input_timeout", tasks.input_timeout.is_zero());
     findings.positive("tasks.inline_result_bytes_max", tasks.inline_result_bytes_max == 0);
@@ -117,12 +125,62 @@ fn callbacks(callbacks: &Callbacks, findings: &mut Findings<'_>) {
     findings.positive("callbacks.per_host_max", callbacks.per_host_max == 0);
 }
 
-fn egress(egress: &Egress, findings: &mut Findings<'_>) {
+fn egress(egress: &mut Egress, environment: &dyn Environment, findings: &mut Findings<'_>) {
     for (index, text) in egress.allow.iter().enumerate() {
-        if let Err(error) = text.parse::<Network>() {
-            findings.add(&format!("egress.allow[{index}]"), error.to_string());
+        let path = format!("egress.allow[{index}]");
+        match text.parse::<Network>() {
+            Ok(network) if network.to_string().ends_with("/0") => {
+                findings.add(&path, "must not be all there is; name the blocks that may be called");
+            }
+            Ok(_) => {}
+            Err(error) => findings.add(&path, error.to_string()),
         }
     }
+    for (index, name) in egress.allow_names.iter().enumerate() {
+        if !is_name(name) {
+            let path = format!("egress.allow_names[{index}]");
+            findings
+                .add(&path, "must be a name in lower case such as n8n, or .svc.cluster.local for all below");
+        }
+    }
+    for (index, text) in egress.nameservers.iter().enumerate() {
+        if text.parse::<SocketAddr>().is_err() {
+            let path = format!("egress.nameservers[{index}]");
+            findings.add(&path, "must be an address with its port, such as 10.0.0.53:53");
+        }
+    }
+    if egress.nat64_prefix.as_ref().is_some_and(|text| !is_nat64_prefix(text)) {
+        findings.add(
+            "egress.nat64_prefix",
+            "must be a block such as 64:ff9b::/96, of 32, 40, 48, 56, 64 or 96 bits",
+        );
+    }
+    if let Some(proxy) = &mut egress.proxy {
+        match base_url(proxy) {
+            Ok(url) if url.starts_with("http://") && url.matches('/').count() == 2 => *proxy = url,
+            _ => findings.add("egress.proxy", "must be a URL such as http://egress.example.com:4750"),
+        }
+    }
+    if let Some(file) = &egress.ca_file
+        && let Err(error) = environment.file(file)
+    {
+        findings.add("egress.ca_file", format!("{} cannot be read: {error}", file.display()));
+    }
+}
+
+/// A host name as URLs have it, or a dot and the name that all those meant end with.
+fn is_name(text: &str) -> bool {
+    let labels = text.strip_prefix('.').unwrap_or(text).split('.');
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte);
+    labels.into_iter().all(|label| !label.is_empty() && label.bytes().all(is_plain))
+}
+
+/// The lengths are those of RFC 6052.
+fn is_nat64_prefix(text: &str) -> bool {
+    let length = text.rsplit('/').next().unwrap_or_default();
+    text.contains(':')
+        && text.parse::<Network>().is_ok()
+        && matches!(length, "32" | "40" | "48" | "56" | "64" | "96")
 }
 
 fn limits(limits: &Limits, findings: &mut Findings<'_>) {
