@@ -139,7 +139,10 @@ impl TaskStore for SqliteStore {
         next: Next,
         end: Option<&Ending>,
     ) -> Result<u64, StoreError> {
-        let (id, end) = (task.id.clone(), end.cloned());
+        let (id, mut end) = (task.id.clone(), end.cloned());
+        let is_end = end.is_some();
+        let apart = end.as_mut().filter(|_| failpoints::removed("outbox_in_transaction"));
+        let apart = apart.and_then(|end| end.message.take());
         let change = ChangeRow::encode(task)?;
         let entries =
             end.as_ref().and_then(|end| end.settlement).map(|settlement| ledger::end(task, settlement));
@@ -158,7 +161,15 @@ impl TaskStore for SqliteStore {
             }
             Ok(version)
         };
-        self.writer.write(advance).await
+        let version = self.writer.write(advance).await?;
+        if is_end {
+            failpoints::pass("end_stored");
+        }
+        if let Some(message) = apart {
+            let (id, now) = (task.id.clone(), self.clock.now());
+            self.writer.write(move |c| deliveries::store(c, id.as_str(), &message, now)).await?;
+        }
+        Ok(version)
     }
 
     async fn release(&self, claims: &[(TaskId, u64)], delay: Duration) -> Result<(), StoreError> {

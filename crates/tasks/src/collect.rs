@@ -181,6 +181,7 @@ async fn note(
         expires_at: None,
     };
     held.shared.store.put_asset(&record).await?;
+    failpoints::pass("result_copied");
     Ok(Output { kind, media: OutputMedia::Stored { asset: id, media_type, bytes } })
 }
 

@@ -89,6 +89,7 @@ impl Deliverer {
             if claims.is_empty() {
                 return Ok(NAP_MAX);
             }
+            failpoints::pass("delivery_claimed");
             for claim in claims {
                 let host = claim.delivery.message.host.clone();
                 *self.hosts.entry(host.clone()).or_default() += 1;
@@ -142,6 +143,7 @@ async fn send(shared: &Shared, claim: DeliveryClaim) {
             "what became of a delivery is lost"
         );
     }
+    failpoints::pass("delivery_settled");
 }
 
 async fn post(shared: &Shared, message: &NewDelivery, headers: HeaderMap) -> Result<(), String> {

@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use domain::{Failure, IllegalTransition, Task, TaskEvent, TaskId};
+use domain::{Failure, IllegalTransition, Task, TaskEvent, TaskId, TaskState};
 use store::{Claim, Ending, Next, StoreError};
 
 use crate::shared::Shared;
@@ -78,6 +78,8 @@ impl<'a> Held<'a> {
     async fn write(&mut self, next: Next) -> Result<(), StepError> {
         // Made once, so that every try of the write stores the same message.
         let end = self.ending();
+        let (before, after) = points(&self.task.state);
+        failpoints::pass(before);
         match self.write_with_retries(next, end.as_ref()).await {
             Ok(version) => self.task.version = version,
             Err(source) => {
@@ -85,6 +87,7 @@ impl<'a> Held<'a> {
                 return Err(StepError::Store { task: self.task.id.clone(), source });
             }
         }
+        failpoints::pass(after);
         self.shared.live.show(&self.task);
         self.shared.watchers.changed(&self.task);
         let live = self.task.attempt().is_some_and(|attempt| attempt.outcome.is_live());
@@ -126,5 +129,20 @@ impl<'a> Held<'a> {
             }
         }
         self.shared.store.advance(&self.task, self.epoch, next, end).await
+    }
+}
+
+/// The points at which a test may end the process, before and after the write of that state.
+fn points(state: &TaskState) -> (&'static str, &'static str) {
+    match state {
+        TaskState::Queued => ("before_refusal", "refusal_stored"),
+        TaskState::Submitting { .. } => ("before_intent", "intent_stored"),
+        TaskState::Unknown { .. } => ("before_unknown", "unknown_stored"),
+        TaskState::Running { .. } => ("before_running", "running_stored"),
+        TaskState::Collecting { .. } => ("before_results", "results_stored"),
+        TaskState::Succeeded { .. }
+        | TaskState::Failed { .. }
+        | TaskState::Cancelled { .. }
+        | TaskState::Expired { .. } => ("before_end", "end_shown"),
     }
 }

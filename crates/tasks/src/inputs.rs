@@ -110,6 +110,7 @@ impl Shared {
         let id = store.await.map_err(|error| storage_failure(&error))?;
         let record = self.input_record(id, owner, media_type, bytes.len() as u64);
         self.store.put_asset(&record).await.map_err(|error| store_failure(&error))?;
+        failpoints::pass("inputs_stored");
         Ok(record)
     }
 

@@ -32,7 +32,7 @@ pub(crate) async fn step(mut held: Held<'_>) -> Result<(), StepError> {
             tracing::info!(task = %held.task.id, kind = failure.kind.name(), "the upstream failed");
             tracing::debug!(task = %held.task.id, reason = %failure, "what it said");
             held.apply(TaskEvent::AttemptFailed { reason: failure.to_string() })?;
-            let plan = held.shared.router.plan(&held.task.request, &held.task.attempts);
+            let plan = held.shared.router.plan_for(&held.task);
             failover::try_again(held, failure, &plan).await
         }
         Progress::Unclear { reason } => {
@@ -85,6 +85,7 @@ async fn ask(held: &Held<'_>) -> Option<Progress> {
         Progress::Failed(_) => "failed",
         Progress::Unclear { .. } => "unclear",
     };
+    failpoints::pass("poll_answered");
     held.shared.metrics.polled(account.name.as_str(), label);
     Some(progress)
 }

@@ -31,14 +31,16 @@ struct Sending {
 }
 
 pub(crate) async fn step(mut held: Held<'_>) -> Result<(), StepError> {
-    let plan = held.shared.router.plan(&held.task.request, &held.task.attempts);
+    let plan = held.shared.router.plan_for(&held.task);
     match choose(&held, &plan).await {
         Choice::Wait(after) => held.put_back(after).await,
         Choice::Nobody(failure) => held.fail(failure).await,
         Choice::Send(sending) => {
             held.apply(TaskEvent::SubmitIntended { plan: sending.plan.clone() })?;
             let lease = held.shared.settings.submit_timeout + LEASE_MARGIN;
-            if let Err(error) = held.keep(lease).await {
+            if failpoints::removed("intent_first") {
+                tracing::warn!("the intent is not stored");
+            } else if let Err(error) = held.keep(lease).await {
                 // Nothing was sent. If the intent is stored all the same, a later claim finds it and asks, never sends.
                 held.shared.give_slot_back(&held.task.id);
                 return Err(error);
@@ -170,6 +172,7 @@ async fn send(held: &Held<'_>, sending: Sending) -> Outcome {
     let outcome = match held.shared.upstream.submit(&account.base_url, outgoing, timeout).await {
         Ok(reply) => Outcome::Answered(provider.decode_submit_of(&held.task.request, &reply)),
         Err(SendError::NotSent(reason)) => Outcome::NotSent(reason),
+        Err(SendError::Unanswered(reason)) if failpoints::removed("hold_unknown") => Outcome::NotSent(reason),
         Err(SendError::Unanswered(reason)) => Outcome::Answered(SubmitOutcome::Unknown { reason }),
     };
     let label = match &outcome {

@@ -86,6 +86,7 @@ impl Worker {
             if claims.is_empty() {
                 return Ok(NAP_MAX);
             }
+            failpoints::pass("claimed");
             for claim in claims {
                 let shared = Arc::clone(&self.shared);
                 self.steps.spawn(async move { take_step(&shared, claim).await });
@@ -123,11 +124,13 @@ async fn take_step(shared: &Shared, claim: Claim) {
 }
 
 async fn step(mut held: Held<'_>) -> Result<(), StepError> {
+    failpoints::panic_on(&held.task.request.prompt);
     let now = clock::now();
     let overdue = now >= held.task.deadline_at;
     match &held.task.state {
         // Whoever stored the intent is gone. The submission may have left, so it must not be made again.
         TaskState::Submitting { .. } => {
+            failpoints::pass("interrupted_found");
             let reason = "the process ended before the answer was stored".to_owned();
             held.apply(TaskEvent::SubmitUnknown { reason })?;
             let hold = held.shared.settings.unknown_hold;

@@ -22,7 +22,8 @@ pub(super) fn create(
     terms: &Terms,
     now: Timestamp,
 ) -> Result<Admission, StoreError> {
-    if let Some(key) = &terms.idempotency
+    let key = terms.idempotency.as_ref().filter(|_| !failpoints::removed("idempotency_unique"));
+    if let Some(key) = key
         && let Some(known) = idempotency::known(connection, &task.owner, key, now)?
     {
         return Ok(known);
@@ -36,7 +37,7 @@ pub(super) fn create(
         error => failed("storing a task")(error),
     })?;
     store_attempts(connection, &task.id, &task.change.attempts)?;
-    if let Some(key) = &terms.idempotency {
+    if let Some(key) = key {
         idempotency::store(connection, (&task.owner, &task.id), key, now)?;
     }
     if let Some(reserve) = &task.reserve {
@@ -51,12 +52,9 @@ fn take_slot(connection: &Connection, task: &NewRow, terms: &Terms) -> rusqlite:
                SELECT ?1, 1, ?3 WHERE ?2 > 0 AND (?4 IS NULL OR ?3 = 0 OR ?3 <= ?4)
                ON CONFLICT (owner) DO UPDATE SET live_tasks = live_tasks + 1, committed = committed + ?3
                WHERE live_tasks < ?2 AND (?4 IS NULL OR ?3 = 0 OR committed + ?3 <= ?4)";
-    let values = params![
-        task.owner,
-        terms.concurrent_tasks,
-        task.reserved.billionths(),
-        terms.budget.map(Money::billionths)
-    ];
+    let slots = if failpoints::removed("slot_in_transaction") { u32::MAX } else { terms.concurrent_tasks };
+    let budget = terms.budget.filter(|_| !failpoints::removed("budget_condition"));
+    let values = params![task.owner, slots, task.reserved.billionths(), budget.map(Money::billionths)];
     Ok(connection.prepare_cached(sql)?.execute(values)? == 1)
 }
 
@@ -150,7 +148,7 @@ pub(super) fn advance(
         "UPDATE tasks SET state = ?4, state_data = ?5, ended_at = ?6, version = version + 1, due_at = ?7,
                                 lease_holder = CASE WHEN ?8 THEN lease_holder END,
                                 crashes = CASE WHEN ?8 THEN crashes ELSE 0 END
-               WHERE id = ?1 AND version = ?2 AND lease_epoch = ?3 AND lease_holder IS NOT NULL
+               WHERE id = ?1 AND (version = ?2 OR ?9) AND (lease_epoch = ?3 AND lease_holder IS NOT NULL OR ?10)
                RETURNING owner, version";
     let update = || {
         let mut statement = connection.prepare_cached(sql)?;
@@ -162,7 +160,9 @@ pub(super) fn advance(
             change.state_data,
             change.ended_at,
             due_at,
-            keeps_claim
+            keeps_claim,
+            failpoints::removed("end_compare_and_set"),
+            failpoints::removed("lease_epoch"),
         ];
         statement.query_row(values, |row| Ok((row.get("owner")?, row.get("version")?))).optional()
     };

@@ -133,6 +133,7 @@ fn serve(
         batch.push(first);
         batch.extend(queued.try_iter().take(batch_max - 1));
         let transaction = run_transaction(connection, &mut batch);
+        failpoints::pass("committed");
         for write in batch.drain(..) {
             write.answer(&transaction);
         }
@@ -146,6 +147,7 @@ fn run_transaction(connection: &Connection, batch: &mut [Box<dyn Write>]) -> Res
         for write in batch {
             run_alone(connection, write.as_mut())?;
         }
+        failpoints::pass("before_commit");
         execute(connection, "COMMIT")
     };
     run_all().map_err(|error| {
