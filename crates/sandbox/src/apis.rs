@@ -74,6 +74,33 @@ pub(crate) trait Api: Send + Sync {
         Err(Refusal::UnknownTask)
     }
 
+    /// What the caller calls its order, in APIs that have such names. It has been read without complaint.
+    fn own_name(&self, headers: &HeaderMap, body: &Value) -> Result<Option<String>, Refusal> {
+        let _have_none = (headers, body);
+        Ok(None)
+    }
+
+    /// Whether an order whose name is taken is answered with the task that has it; else it is refused.
+    fn repeats(&self) -> bool {
+        false
+    }
+
+    /// Whether a poll may name a task by what the caller calls it.
+    fn finds_by_own_name(&self) -> bool {
+        false
+    }
+
+    /// Where the caller wants to be told of the task's end; `query` is that of the submit.
+    fn listener(&self, body: &Value, query: &str) -> Option<String> {
+        let _tells_nobody = (body, query);
+        None
+    }
+
+    /// What is told there of a task that has ended. The rule is what a poll is answered with.
+    fn encode_told(&self, task: &Task, progress: Progress, media_url: &str, place: &Place<'_>) -> Value {
+        self.encode_progress(task, progress, media_url, place).body
+    }
+
     /// How many results a submit wants; it has been read without complaint.
     fn count(&self, body: &Value) -> u32 {
         let _one_whatever_it_says = body;
@@ -220,6 +247,10 @@ pub(crate) enum Route {
 pub(crate) struct Listing {
     /// Those that follow the task of this id.
     pub(crate) after: Option<String>,
+    /// Those accepted at that time or later; milliseconds since 1970.
+    pub(crate) since_ms: u64,
+    /// So many of them are left out first.
+    pub(crate) skip: usize,
     pub(crate) limit: usize,
     /// Oldest first, not newest first.
     pub(crate) ascending: bool,
@@ -299,6 +330,12 @@ fn decode_percent(text: &str) -> String {
         }
     }
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// The first value of `name` in a query, decoded.
+fn query_value(query: &str, name: &str) -> Option<String> {
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.find(|(key, _)| *key == name).map(|(_, value)| decode_percent(value))
 }
 
 /// The value of a field; an absent field, `null` and empty text are all `None`.

@@ -31,7 +31,7 @@ const BODY_WAIT_MAX: Duration = Duration::from_secs(120);
 const JSON: &str = "application/json";
 
 /// Answers one call; [`Cut`] closes the connection without an answer.
-pub(crate) async fn answer(desk: &Desk, request: Request<Incoming>) -> Reply {
+pub(crate) async fn answer(desk: &Arc<Desk>, request: Request<Incoming>) -> Reply {
     let (head, body) = request.into_parts();
     if let Some(name) = head.uri.path().strip_prefix("/media/") {
         return media(desk, &head, name).await;
@@ -83,7 +83,9 @@ async fn poll(
     if let Err(refusal) = desk.admit(api.key_in(&head.headers)) {
         return Ok(reply::json(&api.encode_refusal(&refusal)));
     }
-    let task = desk.task(api, id).filter(|task| kind.is_none_or(|kind| kind == task.order.kind));
+    let by_name = || api.finds_by_own_name().then(|| desk.task_named(api, id)).flatten();
+    let task = desk.task(api, id).or_else(by_name);
+    let task = task.filter(|task| kind.is_none_or(|kind| kind == task.order.kind));
     let task = task.map(|task| if api.follows(place) { Arc::new(task.follow_up()) } else { task });
     let plan = plan_call(
         desk,
@@ -93,7 +95,7 @@ async fn poll(
     let answer = match (refusal_of(plan), &task) {
         (Some(refusal), _) => api.encode_refusal(&refusal),
         (None, None) => api.encode_refusal(&Refusal::UnknownTask),
-        (None, Some(task)) if desk.is_stopped(id) => api.encode_stopped(task, place),
+        (None, Some(task)) if desk.is_stopped(&task.id) => api.encode_stopped(task, place),
         (None, Some(task)) if api.delivers() && task.progress(now_ms()) == Progress::Succeeded => {
             submit::delivered(desk, api, task, (host_of(head), place)).await
         }
@@ -159,7 +161,7 @@ async fn deliver_media(desk: &Desk, head: &Parts, (task, nth): (&Task, u32)) -> 
         Some(CallFault::TooMany) => return Ok(plain(StatusCode::TOO_MANY_REQUESTS)),
         Some(CallFault::Hang) => return hang(desk).await,
         Some(CallFault::Garbage) => return Ok(reply::garbage(media_type)),
-        Some(CallFault::Cut) | None => {}
+        Some(CallFault::Cut | CallFault::Reuse) | None => {}
     }
     match desk.studio.open_file(Motif::of(&task.order, nth)).await {
         Ok(file) if plan.fault == Some(CallFault::Cut) => Ok(reply::torn_file(media_type, &file)),
@@ -195,7 +197,7 @@ async fn deliver(desk: &Desk, plan: CallPlan, answer: Response<Body>) -> Reply {
         Some(CallFault::Hang) => hang(desk).await,
         Some(CallFault::Cut) => Err(Cut),
         Some(CallFault::Garbage) => Ok(reply::garbage(JSON)),
-        Some(CallFault::Error | CallFault::TooMany) | None => Ok(answer),
+        Some(CallFault::Error | CallFault::TooMany | CallFault::Reuse) | None => Ok(answer),
     }
 }
 
@@ -237,7 +239,7 @@ fn refusal_of(plan: CallPlan) -> Option<Refusal> {
     match plan.fault? {
         CallFault::Error => Some(Refusal::Broken),
         CallFault::TooMany => Some(Refusal::TooMany),
-        CallFault::Hang | CallFault::Cut | CallFault::Garbage => None,
+        CallFault::Hang | CallFault::Cut | CallFault::Garbage | CallFault::Reuse => None,
     }
 }
 

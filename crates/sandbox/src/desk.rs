@@ -11,7 +11,7 @@ use crate::apis::{Api, Refusal};
 use crate::faults::{CallFault, FaultError, Faults};
 use crate::ledger::{Entry, Ledger, LedgerError, bounded};
 use crate::media::Studio;
-use crate::task::{Kind, Order, Task};
+use crate::task::{Kind, Order, OwnName, Task};
 
 /// What all calls share.
 pub(crate) struct Desk {
@@ -22,6 +22,8 @@ pub(crate) struct Desk {
     pub(crate) ledger: Ledger,
     pub(crate) studio: Studio,
     pub(crate) counters: Counters,
+    /// Taken for a while by orders whose name falls on one, so that no two of the same name are accepted.
+    pub(crate) turns: [tokio::sync::Mutex<()>; 64],
     /// The tasks that were stopped; a restart forgets it, and they go on.
     pub(crate) stopped_tasks: Mutex<HashSet<String>>,
     /// The tasks that were deleted; a restart brings them back.
@@ -34,6 +36,7 @@ pub(crate) struct Desk {
 pub(crate) struct Submission<'a> {
     pub(crate) api: &'a dyn Api,
     pub(crate) order: Order,
+    pub(crate) own_name: Option<OwnName>,
     /// The earlier task that it is made from.
     pub(crate) made_from: Option<String>,
     pub(crate) body: Value,
@@ -65,7 +68,7 @@ impl Desk {
         submission: Submission<'_>,
         faults: &Faults,
     ) -> Result<Arc<Task>, LedgerError> {
-        let Submission { api, order, made_from, body, body_bytes, answer_fault } = submission;
+        let Submission { api, order, own_name, made_from, body, body_bytes, answer_fault } = submission;
         let plan = faults.plan_task(fastrand::f64);
         let generation = plan.generation.unwrap_or(self.generation);
         let id = api.encode_id(order.kind, &format!("{:032x}", fastrand::u128(..)));
@@ -73,6 +76,7 @@ impl Desk {
             id,
             api: api.name().to_owned(),
             order,
+            own_name,
             count: api.count(&body),
             made_from,
             accepted_at_ms: now_ms(),
@@ -87,6 +91,22 @@ impl Desk {
     /// The task of that id, if it is one of `api` and there still.
     pub(crate) fn task(&self, api: &dyn Api, id: &str) -> Option<Arc<Task>> {
         self.ledger.task(id).filter(|task| task.api == api.name() && !self.is_deleted(&task.id))
+    }
+
+    /// The task of that own name, if it is one of `api` and there still.
+    pub(crate) fn task_named(&self, api: &dyn Api, name: &str) -> Option<Arc<Task>> {
+        self.ledger.task_named(api.name(), name).filter(|task| !self.is_deleted(&task.id))
+    }
+
+    /// Waits until no other order of that name is being decided.
+    pub(crate) async fn turn(&self, name: &OwnName) -> tokio::sync::MutexGuard<'_, ()> {
+        let sum: usize = name.text.bytes().map(usize::from).sum();
+        self.turns[sum % self.turns.len()].lock().await
+    }
+
+    /// The newest task of the same API and kind besides `task`.
+    pub(crate) fn task_before(&self, api: &dyn Api, task: &Task) -> Option<Arc<Task>> {
+        self.tasks(api, task.order.kind).into_iter().rfind(|other| other.id != task.id)
     }
 
     /// The tasks of a kind that `api` has still, oldest first.

@@ -8,8 +8,11 @@ use serde::{Deserialize, Serialize};
 /// The longest `latency` and `slow`.
 const DURATION_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
-const ALLOWED: &str = "latency=2s, error, 429, hang, cut, garbage, never, fail, policy, slow=10s; \
-    a share of the calls as in cut=0.3 (not for latency and slow); \
+/// The calls that submits are.
+const ON_SUBMIT: &[CallKind] = &[CallKind::Submit];
+
+const ALLOWED: &str = "latency=2s, error, 429, hang, cut, garbage, reuse, never, fail, policy, slow=10s, \
+    callback:off; a share of the calls as in cut=0.3 (not for latency and slow); \
     before a word about calls: submit:, poll: or media:";
 
 /// What shall go wrong; nothing by default. Read from text with [`FromStr`]; empty text means nothing.
@@ -25,14 +28,19 @@ const ALLOWED: &str = "latency=2s, error, 429, hang, cut, garbage, never, fail, 
 /// | `hang` | a submit is accepted; the call is never answered, the connection stays open |
 /// | `cut` | a submit is accepted; the connection is closed without an answer (of media: after half of the body) |
 /// | `garbage` | a submit is accepted; the answer is 200 with bytes that are neither JSON nor media |
+/// | `reuse` | a submit is accepted; the answer names an earlier task of the same API and kind, if there is one |
 /// | `never` | the task is accepted and never finishes |
 /// | `fail` | the task ends in a failure of the generation |
 /// | `policy` | the task ends refused by a content policy |
 /// | `slow=10s` | the task takes that long in place of the usual time |
+/// | `callback:off` | nobody is told that the task has ended |
 ///
 /// Every word without a duration takes a share of the calls (or tasks): `cut=0.3`; without one it is always.
 /// A word about calls takes a prefix that says which: `submit:`, `poll:` or `media:`. Without a prefix it is submits
-/// and polls. A word about tasks takes no prefix.
+/// and polls. `reuse` is about submits alone, and a word about tasks takes no prefix.
+///
+/// So an answer is lost after acceptance by `submit:hang`, `submit:cut` and `submit:garbage`, and a task that ends long after
+/// everybody's patience is `slow=3600s`.
 ///
 /// A prompt may hold `[sandbox:WORDS]`, for instance `[sandbox:fail]` or `[sandbox:slow=10s,poll:error=0.5]`: the same
 /// grammar for this one task, ahead of the general words; there, a word without a prefix is about the submit alone.
@@ -57,6 +65,12 @@ pub enum FaultError {
     /// A prefix before a word that is about tasks.
     #[error("fault \"{word}\" is about a task, not about calls: it takes no prefix")]
     PrefixOfTask {
+        /// As it was written.
+        word: String,
+    },
+    /// Another prefix than `submit:` before a word that is about submits.
+    #[error("fault \"{word}\" is about submits, no other calls")]
+    PrefixOfSubmit {
         /// As it was written.
         word: String,
     },
@@ -103,6 +117,7 @@ pub(crate) enum CallFault {
     Hang,
     Cut,
     Garbage,
+    Reuse,
 }
 
 impl CallFault {
@@ -114,6 +129,7 @@ impl CallFault {
             Self::Hang => "hang",
             Self::Cut => "cut",
             Self::Garbage => "garbage",
+            Self::Reuse => "reuse",
         }
     }
 }
@@ -149,6 +165,7 @@ enum Rule {
     Call { on: &'static [CallKind], fault: CallFault, share: f64 },
     Slow { generation: Duration },
     Task { fate: Fate, share: f64 },
+    NoCallback { share: f64 },
 }
 
 impl FromStr for Faults {
@@ -192,6 +209,12 @@ impl Faults {
         plan
     }
 
+    /// Whether a task's end is told of. `dice` gives numbers in `0.0..1.0`.
+    pub(crate) fn plan_callback(&self, mut dice: impl FnMut() -> f64) -> bool {
+        let is_off = |rule: &Rule| matches!(*rule, Rule::NoCallback { share } if dice() < share);
+        !self.0.iter().any(is_off)
+    }
+
     /// What becomes of one task. `dice` gives numbers in `0.0..1.0`.
     pub(crate) fn plan_task(&self, mut dice: impl FnMut() -> f64) -> TaskPlan {
         let (mut fate, mut slow) = (None, None);
@@ -217,14 +240,14 @@ impl Faults {
 }
 
 fn parse_rule(word: &str, without_prefix: &'static [CallKind]) -> Result<Rule, FaultError> {
+    if let Some(rest) = word.strip_prefix("callback:") {
+        return parse_callback(rest, word);
+    }
     let (prefix, rest) = match word.split_once(':') {
         Some((prefix, rest)) => (Some(parse_prefix(prefix, word)?), rest),
         None => (None, word),
     };
-    let (name, value) = match rest.split_once('=') {
-        Some((name, value)) => (name, Some(value)),
-        None => (rest, None),
-    };
+    let (name, value) = name_and_value(rest);
     let on = prefix.unwrap_or(without_prefix);
     let call = |fault| Ok(Rule::Call { on, fault, share: parse_share(value, word)? });
     let task = |fate| match prefix {
@@ -238,6 +261,12 @@ fn parse_rule(word: &str, without_prefix: &'static [CallKind]) -> Result<Rule, F
         "hang" => call(CallFault::Hang),
         "cut" => call(CallFault::Cut),
         "garbage" => call(CallFault::Garbage),
+        "reuse" if prefix.is_some_and(|on| on != ON_SUBMIT) => {
+            Err(FaultError::PrefixOfSubmit { word: word.to_owned() })
+        }
+        "reuse" => {
+            Ok(Rule::Call { on: ON_SUBMIT, fault: CallFault::Reuse, share: parse_share(value, word)? })
+        }
         "never" => task(Fate::Never),
         "fail" => task(Fate::Fail),
         "policy" => task(Fate::Policy),
@@ -247,9 +276,21 @@ fn parse_rule(word: &str, without_prefix: &'static [CallKind]) -> Result<Rule, F
     }
 }
 
+/// A word behind `callback:`.
+fn parse_callback(rest: &str, word: &str) -> Result<Rule, FaultError> {
+    match name_and_value(rest) {
+        ("off", value) => Ok(Rule::NoCallback { share: parse_share(value, word)? }),
+        _ => Err(FaultError::UnknownWord { word: word.to_owned() }),
+    }
+}
+
+fn name_and_value(text: &str) -> (&str, Option<&str>) {
+    text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value)))
+}
+
 fn parse_prefix(prefix: &str, word: &str) -> Result<&'static [CallKind], FaultError> {
     match prefix {
-        "submit" => Ok(&[CallKind::Submit]),
+        "submit" => Ok(ON_SUBMIT),
         "poll" => Ok(&[CallKind::Poll]),
         "media" => Ok(&[CallKind::Media]),
         _ => Err(FaultError::UnknownPrefix { word: word.to_owned() }),
@@ -333,6 +374,23 @@ mod tests {
     }
 
     #[test]
+    fn an_id_is_reused_in_answers_to_submits_alone() {
+        for text in ["reuse", "submit:reuse", "reuse=0.5"] {
+            assert_eq!(call(&faults(text), CallKind::Submit, 0.4), Some(CallFault::Reuse), "{text}");
+            assert_eq!(call(&faults(text), CallKind::Poll, 0.0), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_end_is_told_of_unless_callbacks_are_off() {
+        assert!(faults("cut,never").plan_callback(|| 0.0));
+        assert!(!faults("callback:off").plan_callback(|| 0.999));
+        assert!(!faults("callback:off=0.5").plan_callback(|| 0.4));
+        assert!(faults("callback:off=0.5").plan_callback(|| 0.5));
+        assert!(!Faults::of_prompt("[sandbox:callback:off]").unwrap().plan_callback(|| 0.0));
+    }
+
+    #[test]
     fn durations_have_a_unit() {
         let wait = |text| faults(text).plan_call(CallKind::Submit, || 0.0).wait;
         assert_eq!(wait("latency=250ms"), Duration::from_millis(250));
@@ -351,8 +409,8 @@ mod tests {
         );
         assert!(refused("cut,").starts_with("unknown fault \"\""));
         assert_eq!(
-            refused("callback:cut"),
-            "unknown prefix in fault \"callback:cut\"; allowed are submit:, poll: and media:"
+            refused("upload:cut"),
+            "unknown prefix in fault \"upload:cut\"; allowed are submit:, poll: and media:"
         );
         assert_eq!(
             refused("cut=1.5"),
@@ -360,6 +418,8 @@ mod tests {
         );
         assert!(refused("error=lots").contains("\"error=lots\" needs a share"));
         assert!(refused("poll:never").contains("\"poll:never\" is about a task"));
+        assert!(refused("callback:cut").starts_with("unknown fault \"callback:cut\"; allowed are"));
+        assert_eq!(refused("poll:reuse"), "fault \"poll:reuse\" is about submits, no other calls");
         assert!(refused("submit:slow=1s").contains("\"submit:slow=1s\" is about a task"));
     }
 

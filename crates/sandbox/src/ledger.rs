@@ -80,8 +80,25 @@ pub(crate) struct Ledger {
 /// What is on disk for certain.
 #[derive(Default)]
 struct Published {
-    tasks: RwLock<HashMap<String, Arc<Task>>>,
+    tasks: RwLock<Tasks>,
     bytes: AtomicU64,
+}
+
+#[derive(Default)]
+struct Tasks {
+    by_id: HashMap<String, Arc<Task>>,
+    /// By the name of the API and the caller's own.
+    by_name: HashMap<(String, String), Arc<Task>>,
+}
+
+impl Tasks {
+    fn insert(&mut self, task: Task) {
+        let task = Arc::new(task);
+        if let Some(name) = &task.own_name {
+            self.by_name.insert((task.api.clone(), name.text.clone()), Arc::clone(&task));
+        }
+        self.by_id.insert(task.id.clone(), task);
+    }
 }
 
 struct Waiting {
@@ -132,15 +149,25 @@ impl Ledger {
 
     /// The task of that id.
     pub(crate) fn task(&self, id: &str) -> Option<Arc<Task>> {
-        self.published.tasks.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+        self.tasks().by_id.get(id).cloned()
+    }
+
+    /// The task of an API that its caller gave that name.
+    pub(crate) fn task_named(&self, api: &str, name: &str) -> Option<Arc<Task>> {
+        self.tasks().by_name.get(&(api.to_owned(), name.to_owned())).cloned()
     }
 
     /// The tasks of an API, oldest first.
     pub(crate) fn tasks_of(&self, api: &str) -> Vec<Arc<Task>> {
-        let tasks = self.published.tasks.read().unwrap_or_else(PoisonError::into_inner);
-        let mut tasks: Vec<Arc<Task>> = tasks.values().filter(|task| task.api == api).cloned().collect();
+        let tasks = self.tasks();
+        let mut tasks: Vec<Arc<Task>> =
+            tasks.by_id.values().filter(|task| task.api == api).cloned().collect();
         tasks.sort_by(|a, b| (a.accepted_at_ms, &a.id).cmp(&(b.accepted_at_ms, &b.id)));
         tasks
+    }
+
+    fn tasks(&self) -> std::sync::RwLockReadGuard<'_, Tasks> {
+        self.published.tasks.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// All that is on disk for certain, as lines.
@@ -176,9 +203,9 @@ fn with_short_texts(value: Value) -> Value {
 }
 
 /// The tasks in `file`, and the length of its whole lines.
-fn read(file: &File, path: &Path) -> Result<(HashMap<String, Arc<Task>>, u64), LedgerError> {
+fn read(file: &File, path: &Path) -> Result<(Tasks, u64), LedgerError> {
     let mut reader = BufReader::new(file);
-    let (mut tasks, mut bytes, mut line) = (HashMap::new(), 0, Vec::new());
+    let (mut tasks, mut bytes, mut line) = (Tasks::default(), 0, Vec::new());
     for number in 1.. {
         line.clear();
         let read = reader.read_until(b'\n', &mut line);
@@ -195,7 +222,7 @@ fn read(file: &File, path: &Path) -> Result<(HashMap<String, Arc<Task>>, u64), L
             line: number,
             source,
         })?;
-        tasks.insert(entry.task.id.clone(), Arc::new(entry.task));
+        tasks.insert(entry.task);
         bytes += read as u64;
     }
     Ok((tasks, bytes))
@@ -231,7 +258,7 @@ impl Writer {
     fn publish(&self, batch: Vec<Waiting>) {
         let mut tasks = self.published.tasks.write().unwrap_or_else(PoisonError::into_inner);
         for Waiting { task, done, .. } in batch {
-            tasks.insert(task.id.clone(), Arc::new(task));
+            tasks.insert(task);
             // A client that hung up does not listen, and its task is accepted all the same.
             let _ = done.send(Ok(()));
         }
@@ -255,7 +282,7 @@ mod tests {
 
     use super::*;
     use crate::faults::Fate;
-    use crate::task::{Kind, Order};
+    use crate::task::{Kind, Order, OwnName};
 
     fn entry(id: &str) -> Entry {
         let order = Order {
@@ -269,6 +296,7 @@ mod tests {
             id: id.into(),
             api: "v2".into(),
             order,
+            own_name: Some(OwnName { text: format!("name of {id}"), body_sha256: "00".into() }),
             count: 3,
             made_from: Some("earlier".into()),
             accepted_at_ms: 7,
@@ -294,6 +322,8 @@ mod tests {
         let (ledger, _) = Ledger::open(folder.path()).unwrap();
         assert_eq!(*ledger.task("b").unwrap(), entry("b").task);
         assert_eq!(ledger.task("c"), None);
+        assert_eq!(ledger.task_named("v2", "name of b"), ledger.task("b"));
+        assert_eq!(ledger.task_named("kie", "name of b"), None);
         assert_eq!(ledger.lines().await.unwrap().iter().filter(|byte| **byte == b'\n').count(), 2);
     }
 

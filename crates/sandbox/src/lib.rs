@@ -4,7 +4,7 @@
 //!
 //! `server` takes connections, `call` is the path of one call, `apis` holds one file for each API (pure),
 //! `faults` the grammar of what shall go wrong (pure), `task` how an accepted task stands at a moment (pure),
-//! `ledger` what was accepted (durable), `media` the results.
+//! `ledger` what was accepted (durable), `media` the results, `callback` tells those whom a submit names of the end.
 //!
 //! | path | what it is |
 //! |---|---|
@@ -12,7 +12,7 @@
 //! | `POST /v2/{scope}/generations`, `GET /v2/{scope}/generations/{task_id}` | the `/v2` contract, as an upstream |
 //! | `POST /v1/{videos,images,audios}/generations`, `GET /v1/tasks/{task_id}` | EvoLink's API; behind `/apimart` APIMart's |
 //! | `POST /v1/videos`, `GET` and `DELETE /v1/videos/{id}`, `GET .../content`, `POST .../remix`, `GET /v1/videos`; behind `/openai` `POST /v1/images/generations`, `/v1/images/edits`; `POST /v1/audio/speech` | OpenAI's media API |
-//! | `POST /v1/models/{owner}/{name}/predictions`, `POST /v1/predictions`, `GET /v1/predictions/{id}` | Replicate's Veo models |
+//! | `POST /v1/models/{owner}/{name}/predictions`, `POST /v1/predictions`, `GET /v1/predictions/{id}` | Replicate's Veo models; `GET /v1/predictions` lists |
 //! | `POST /v1beta/models/{model}:predictLongRunning`, `GET /v1beta/models/{model}/operations/{id}`, `GET /v1beta/files/{id}:download` | Veo through the Gemini API |
 //! | `POST /v1/projects/{p}/locations/{l}/publishers/google/models/{model}:predictLongRunning` and `:fetchPredictOperation` | Veo through Vertex AI; also without the place |
 //! | `GET /media/{task_id}.{mp4,png,wav}` | the result of a finished task; `Range` works; no key needed |
@@ -22,11 +22,13 @@
 
 mod apis;
 mod call;
+mod callback;
 mod desk;
 mod faults;
 mod form;
 mod ledger;
 mod media;
+mod moment;
 mod range;
 mod reply;
 mod sandbox;

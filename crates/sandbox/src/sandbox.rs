@@ -91,6 +91,7 @@ impl Sandbox {
             ledger,
             studio,
             counters: Counters::default(),
+            turns: std::array::from_fn(|_| tokio::sync::Mutex::default()),
             stopped_tasks: Mutex::default(),
             deleted_tasks: Mutex::default(),
             stop: stopped,

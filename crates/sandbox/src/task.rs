@@ -47,6 +47,14 @@ pub(crate) struct Order {
     pub(crate) size: Option<String>,
 }
 
+/// The caller's own name for an order, by which one is told from another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct OwnName {
+    pub(crate) text: String,
+    /// Of the body that came with it, in hexadecimal digits.
+    pub(crate) body_sha256: String,
+}
+
 /// An accepted task: what was ordered and what was decided for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Task {
@@ -55,6 +63,9 @@ pub(crate) struct Task {
     pub(crate) api: String,
     #[serde(flatten)]
     pub(crate) order: Order,
+    /// What the caller calls it, if its API has such names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) own_name: Option<OwnName>,
     /// How many results it has.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub(crate) count: u32,
@@ -100,6 +111,11 @@ impl Task {
     /// When it began to run; milliseconds since 1970.
     pub(crate) fn started_at_ms(&self) -> u64 {
         self.accepted_at_ms.saturating_add(self.generation_ms / 10)
+    }
+
+    /// Whether it ends by itself.
+    pub(crate) fn ends(&self) -> bool {
+        self.fate != Fate::Never
     }
 
     /// When it ends, if it ends; milliseconds since 1970.
@@ -161,6 +177,7 @@ mod tests {
             id: "t".into(),
             api: "kie".into(),
             order,
+            own_name: None,
             count: 1,
             made_from: None,
             accepted_at_ms: 1_000,

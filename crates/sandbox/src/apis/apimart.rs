@@ -1,11 +1,12 @@
 //! APIMart as it serves its API: everything in `data` beside `code: 200`; refusals with an HTTP status and an `error`.
 //! Rules from the pages of <https://docs.apimart.ai/en/api-reference> on veo3, gpt-image-2 and task status.
 //!
-//! Deliberately absent: the dated response version, idempotency keys; models of sound, which the documents do not have.
+//! A submit that repeats the key of an earlier one is answered with its task; one that has another body is refused. Deliberately
+//! absent: the dated response version, the end of a key's life, callbacks; models of sound, which the documents do not have.
 
 mod more;
 
-use http::{Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::{Answer, Api, Place, Refusal, Route, decode_percent, field, text_field};
@@ -23,6 +24,10 @@ const IMAGE_RATIOS: &[&str] =
     &["auto", "1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9"];
 /// From the end of a task to the end of its results.
 const RESULT_LIFE_S: u64 = 24 * 3600;
+
+/// What tells one submit from another.
+const KEY: &str = "idempotency-key";
+const KEY_BYTES_MAX: usize = 191;
 
 pub(super) struct ApiMart;
 
@@ -74,6 +79,21 @@ impl Api for ApiMart {
 
     fn take_file(&self, _: &Place<'_>, body: &Value, url: &str) -> Result<Answer, Refusal> {
         more::take_file(body, url)
+    }
+
+    fn own_name(&self, headers: &HeaderMap, _: &Value) -> Result<Option<String>, Refusal> {
+        let Some(key) = headers.get(KEY) else { return Ok(None) };
+        let is_key =
+            (1..=KEY_BYTES_MAX).contains(&key.len()) && key.as_bytes().iter().all(u8::is_ascii_graphic);
+        let key = key.to_str().ok().filter(|_| is_key);
+        let key = key.ok_or_else(|| {
+            Refusal::Invalid("Idempotency-Key must be 1-191 visible ASCII characters".into())
+        })?;
+        Ok(Some(key.to_owned()))
+    }
+
+    fn repeats(&self) -> bool {
+        true
     }
 
     fn encode_accepted(&self, id: &str, _: &Place<'_>) -> Answer {

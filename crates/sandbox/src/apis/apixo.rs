@@ -91,6 +91,16 @@ impl Api for Apixo {
         })
     }
 
+    fn listener(&self, body: &Value, _: &str) -> Option<String> {
+        field(body, "callback_url")?.as_str().map(str::to_owned)
+    }
+
+    /// A poll has the model in its path, a submit has it in another one.
+    fn encode_told(&self, task: &Task, progress: Progress, media_url: &str, place: &Place<'_>) -> Value {
+        let path = format!("{POLL}{}", task.order.model);
+        self.encode_progress(task, progress, media_url, &Place { path: &path, ..*place }).body
+    }
+
     fn encode_accepted(&self, id: &str, _: &Place<'_>) -> Answer {
         success(json!({ "taskId": id }))
     }

@@ -79,6 +79,10 @@ impl Api for EvoLink {
         })
     }
 
+    fn listener(&self, body: &Value, _: &str) -> Option<String> {
+        field(body, "callback_url")?.as_str().map(str::to_owned)
+    }
+
     fn encode_accepted(&self, id: &str, place: &Place<'_>) -> Answer {
         let word = word(kind_of(place.path).unwrap_or(Kind::Video));
         let body = json!({

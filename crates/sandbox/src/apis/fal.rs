@@ -2,7 +2,7 @@
 //! Rules from <https://fal.ai/docs/inference-api/queue>, `/documentation/model-apis/errors`, `/request-errors` and the
 //! schemas at `https://fal.ai/models/{id}/llms.txt`.
 //!
-//! Deliberately absent: webhooks, streams of the status, the headers that steer the queue.
+//! Deliberately absent: signatures of webhooks, streams of the status, the headers that steer the queue.
 
 mod input;
 
@@ -10,7 +10,7 @@ use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
 
 use self::input::model_of;
-use super::{Answer, Api, Place, Refusal, Route, decode_percent, key_behind, text_field};
+use super::{Answer, Api, Place, Refusal, Route, decode_percent, key_behind, query_value, text_field};
 use crate::task::{Kind, Order, Progress, Task};
 
 const OWNER: &str = "/fal-ai/";
@@ -62,6 +62,24 @@ impl Api for Fal {
             aspect_ratio: text_field(body, "aspect_ratio")?.map(str::to_owned),
             size: None,
         })
+    }
+
+    fn listener(&self, _: &Value, query: &str) -> Option<String> {
+        query_value(query, "fal_webhook")
+    }
+
+    fn encode_told(&self, task: &Task, progress: Progress, media_url: &str, _: &Place<'_>) -> Value {
+        let is_ok = progress == Progress::Succeeded;
+        let mut body = json!({
+            "request_id": task.id,
+            "gateway_request_id": task.id,
+            "status": if is_ok { "OK" } else { "ERROR" },
+            "payload": result(task, progress, media_url).body,
+        });
+        if !is_ok {
+            body["error"] = "Unexpected status code: 422".into();
+        }
+        body
     }
 
     fn encode_accepted(&self, id: &str, place: &Place<'_>) -> Answer {

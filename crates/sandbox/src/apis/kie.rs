@@ -1,7 +1,7 @@
 //! kie.ai's Veo API and its jobs as kie serves them: every answer is HTTP 200, and the body's `code` says how it went.
 //! Rules from <https://docs.kie.ai/veo3-api/generate-veo-3-video> and `get-veo-3-video-details`.
 //!
-//! Deliberately absent: callbacks, credits.
+//! Deliberately absent: signatures of callbacks, credits.
 
 mod files;
 mod jobs;
@@ -69,6 +69,28 @@ impl Api for Kie {
             aspect_ratio: aspect_ratio.map(str::to_owned),
             size: None,
         })
+    }
+
+    fn listener(&self, body: &Value, _: &str) -> Option<String> {
+        field(body, "callBackUrl")?.as_str().map(str::to_owned)
+    }
+
+    /// Of a job its record; of a clip a shape of its own.
+    fn encode_told(&self, task: &Task, progress: Progress, media_url: &str, _: &Place<'_>) -> Value {
+        if task.order.kind == Kind::Image {
+            return jobs::encode_told(task, progress, media_url);
+        }
+        let info = json!({ "resultUrls": [media_url], "originUrls": [media_url], "resolution": "720p" });
+        let (code, text, info) = match progress {
+            Progress::Refused => (400, POLICY, Value::Null),
+            Progress::Succeeded => (200, "Veo3.1 video generated successfully.", info),
+            _ => (501, "Failed - Video generation task failed", Value::Null),
+        };
+        let mut data = json!({ "taskId": task.id, "fallbackFlag": false });
+        if !info.is_null() {
+            data["info"] = info;
+        }
+        answer(code, text, data).body
     }
 
     fn encode_accepted(&self, id: &str, _: &Place<'_>) -> Answer {

@@ -2,10 +2,10 @@
 //! beside the HTTP status. Rules from <https://app.klingai.com/global/dev/document-api> (common information, text to
 //! video, image to video, multi-image to video, the capability map).
 //!
-//! Deliberately absent: the check of signed tokens (any token is a key), lists, callbacks, marked clips, Kling's other
-//! tasks.
+//! A task is found by the caller's own name for it, too, which no two may have. Deliberately absent: the check of signed tokens
+//! (any token is a key), lists, marked clips, Kling's other tasks, callbacks before the end.
 
-use http::{Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::{Answer, Api, Place, Refusal, Route, decode_percent, field, text_field};
@@ -165,6 +165,23 @@ impl Api for Kling {
         })
     }
 
+    fn own_name(&self, _: &HeaderMap, body: &Value) -> Result<Option<String>, Refusal> {
+        Ok(text_field(body, "external_task_id")?.map(str::to_owned))
+    }
+
+    fn finds_by_own_name(&self) -> bool {
+        true
+    }
+
+    fn listener(&self, body: &Value, _: &str) -> Option<String> {
+        field(body, "callback_url")?.as_str().map(str::to_owned)
+    }
+
+    /// The task alone, without the envelope.
+    fn encode_told(&self, task: &Task, progress: Progress, media_url: &str, place: &Place<'_>) -> Value {
+        self.encode_progress(task, progress, media_url, place).body["data"].take()
+    }
+
     fn encode_accepted(&self, id: &str, _: &Place<'_>) -> Answer {
         succeeded(json!({ "task_id": id, "task_status": "submitted", "task_info": {} }))
     }
@@ -184,7 +201,7 @@ impl Api for Kling {
             "task_id": task.id,
             "task_status": status,
             "task_status_msg": text,
-            "task_info": {},
+            "task_info": task.own_name.as_ref().map_or(json!({}), |name| json!({ "external_task_id": name.text })),
             "created_at": task.accepted_at_ms,
             "updated_at": task.started_at_ms(),
         });

@@ -1,17 +1,25 @@
 //! Luma's Dream Machine as Luma serves it, for its Ray models. Rules from <https://docs.lumalabs.ai/docs/api> and the
 //! types of Luma's Python client.
 //!
-//! Deliberately absent: pictures, sound, reframing, modifying, lists, credits, callbacks, deleting; that what is enlarged
-//! must have been made before.
+//! Deliberately absent: pictures, sound, reframing, modifying, credits, callbacks before the end, deleting; that what is
+//! enlarged must have been made before.
 
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::{Answer, Api, Place, Refusal, Route, decode_percent, field, text_field};
+use super::{
+    Answer, Api, Listed, Listing, Place, Refusal, Route, decode_percent, field, query_value, text_field,
+};
+use crate::moment;
 use crate::task::{Kind, Order, Progress, Task};
 
 const GENERATIONS: &str = "/dream-machine/v1/generations";
 const UPSCALE: &str = "/upscale";
+/// The model in the ledger of what makes more lines of a clip.
+const UPSCALED: &str = "upscale";
+/// Generations in a list at most, and in one that says nothing of it.
+const PAGE_MAX: usize = 100;
+const PAGE_USUAL: usize = 10;
 const MODELS: &[&str] = &["ray-1-6", "ray-2", "ray-flash-2"];
 const ASPECT_RATIOS: &[&str] = &["1:1", "16:9", "9:16", "4:3", "3:4", "21:9", "9:21"];
 const RESOLUTIONS: &[&str] = &["540p", "720p", "1080p", "4k"];
@@ -43,6 +51,9 @@ impl Api for Luma {
             let is_submit = is_upscale || matches!(rest, "" | "/video");
             return is_submit.then_some(Route::Submit(Kind::Video));
         }
+        if method == Method::GET && rest.is_empty() {
+            return Some(Route::List(Kind::Video));
+        }
         let id = rest.strip_prefix('/').filter(|id| !id.is_empty() && !id.contains('/'))?;
         (method == Method::GET).then(|| Route::Poll { id: decode_percent(id), kind: None })
     }
@@ -59,7 +70,7 @@ impl Api for Luma {
             one_of(body, "generation_type", &["upscale_video"])?;
             return Ok(Order {
                 kind,
-                model: "upscale".to_owned(),
+                model: UPSCALED.to_owned(),
                 prompt: String::new(),
                 aspect_ratio: None,
                 size: None,
@@ -86,6 +97,27 @@ impl Api for Luma {
         })
     }
 
+    fn listener(&self, body: &Value, _: &str) -> Option<String> {
+        field(body, "callback_url")?.as_str().map(str::to_owned)
+    }
+
+    fn decode_list(&self, query: &str) -> Result<Listing, Refusal> {
+        let number = |name: &str, usual: usize, max: usize| {
+            let Some(text) = query_value(query, name) else { return Ok(usual) };
+            let number = text.parse().ok().filter(|number| *number <= max);
+            number.ok_or_else(|| Refusal::Malformed(format!("{name}: Input should be at most {max}")))
+        };
+        let (limit, skip) = (number("limit", PAGE_USUAL, PAGE_MAX)?, number("offset", 0, usize::MAX)?);
+        Ok(Listing { after: None, since_ms: 0, skip, limit, ascending: false })
+    }
+
+    fn encode_list(&self, listed: &[Listed], has_more: bool, place: &Place<'_>) -> Answer {
+        let one = |one: &Listed| self.encode_progress(&one.task, one.progress, &one.media_url, place).body;
+        let generations: Vec<Value> = listed.iter().map(one).collect();
+        let body = json!({ "has_more": has_more, "count": generations.len(), "generations": generations });
+        Answer { status: StatusCode::OK, body }
+    }
+
     fn encode_accepted(&self, id: &str, _: &Place<'_>) -> Answer {
         let body = json!({
             "id": id, "generation_type": "video", "state": "queued", "failure_reason": null, "assets": null,
@@ -104,15 +136,22 @@ impl Api for Luma {
             }
         };
         let assets = (progress == Progress::Succeeded).then(|| json!({ "image": null, "video": media_url }));
-        let body = json!({
+        let is_upscaled = task.order.model == UPSCALED;
+        let kind = if is_upscaled { "upscale_video" } else { "video" };
+        let mut body = json!({
             "id": task.id,
             "generation_type": "video",
             "state": state,
+            "created_at": moment::encode(task.accepted_at_ms),
             "failure_reason": failure,
             "assets": assets,
             "model": task.order.model,
-            "request": { "model": task.order.model, "prompt": task.order.prompt },
+            "request": { "generation_type": kind },
         });
+        if !is_upscaled {
+            body["request"]["model"] = task.order.model.as_str().into();
+            body["request"]["prompt"] = task.order.prompt.as_str().into();
+        }
         Answer { status: StatusCode::OK, body }
     }
 
@@ -223,9 +262,13 @@ mod tests {
             assert_eq!(route(Method::POST, path), Some(Route::Submit(Kind::Video)), "{path}");
         }
         assert_eq!(route(Method::GET, "/1"), Some(Route::Poll { id: "1".into(), kind: None }));
-        for (method, path) in
-            [(Method::GET, ""), (Method::POST, "/image"), (Method::POST, "/upscale"), (Method::DELETE, "/1")]
-        {
+        assert_eq!(route(Method::GET, ""), Some(Route::List(Kind::Video)));
+        for (method, path) in [
+            (Method::DELETE, ""),
+            (Method::POST, "/image"),
+            (Method::POST, "/upscale"),
+            (Method::DELETE, "/1"),
+        ] {
             assert_eq!(route(method.clone(), path), None, "{method} {path}");
         }
     }

@@ -209,6 +209,7 @@ mod tests {
             id: "t".into(),
             api: "openai".into(),
             order: order.unwrap(),
+            own_name: None,
             count: 1,
             made_from: None,
             accepted_at_ms: 0,

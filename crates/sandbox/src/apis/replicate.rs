@@ -2,7 +2,7 @@
 //! that it gets is in `input`. Rules from <https://replicate.com/docs/reference/http> and the schemas at
 //! `https://replicate.com/google/{model}/api`.
 //!
-//! Deliberately absent: webhooks, lists, files, waiting (`Prefer: wait`), the moments in a prediction.
+//! Deliberately absent: signatures of webhooks, files, waiting (`Prefer: wait`), all moments but that of creation.
 
 mod input;
 
@@ -10,10 +10,13 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use self::input::{MODELS, UNKNOWN_VERSION, model_of_version};
-use super::{Answer, Api, Place, Refusal, Route, decode_percent};
+use super::{Answer, Api, Listed, Listing, Place, Refusal, Route, decode_percent, field, query_value};
+use crate::moment;
 use crate::task::{Kind, Order, Progress, Task};
 
 const PREDICTIONS: &str = "/v1/predictions";
+/// Predictions in a list at most.
+const PAGE: usize = 100;
 
 const POLICY: &str =
     "The input or output was flagged as sensitive. Please try again with different inputs. (E005)";
@@ -33,6 +36,7 @@ impl Api for Replicate {
                 let id = path.strip_prefix(PREDICTIONS)?.strip_prefix('/')?.strip_suffix("/cancel")?;
                 (!id.contains('/')).then(|| Route::Cancel { id: decode_percent(id) })
             }
+            Method::GET if path == PREDICTIONS => Some(Route::List(Kind::Video)),
             Method::GET => {
                 let id = path.strip_prefix(PREDICTIONS)?.strip_prefix('/')?;
                 (!id.contains('/')).then(|| Route::Poll { id: decode_percent(id), kind: None })
@@ -63,6 +67,32 @@ impl Api for Replicate {
             aspect_ratio: input::text(input, "aspect_ratio")?.map(str::to_owned),
             size: None,
         })
+    }
+
+    fn listener(&self, body: &Value, _: &str) -> Option<String> {
+        field(body, "webhook")?.as_str().map(str::to_owned)
+    }
+
+    fn decode_list(&self, query: &str) -> Result<Listing, Refusal> {
+        let since_ms = match query_value(query, "created_after") {
+            Some(text) => {
+                moment::decode(&text).ok_or_else(|| Refusal::Invalid("created_after: Invalid date".into()))?
+            }
+            None => 0,
+        };
+        let after = query_value(query, "cursor");
+        Ok(Listing { after, since_ms, skip: 0, limit: PAGE, ascending: false })
+    }
+
+    fn encode_list(&self, listed: &[Listed], has_more: bool, place: &Place<'_>) -> Answer {
+        let one = |one: &Listed| self.encode_progress(&one.task, one.progress, &one.media_url, place).body;
+        let next = listed
+            .last()
+            .filter(|_| has_more)
+            .map(|last| format!("{}{PREDICTIONS}?cursor={}", place.base_url, last.task.id));
+        let body =
+            json!({ "previous": null, "next": next, "results": listed.iter().map(one).collect::<Vec<_>>() });
+        Answer { status: StatusCode::OK, body }
     }
 
     fn encode_accepted(&self, id: &str, place: &Place<'_>) -> Answer {
@@ -161,6 +191,7 @@ fn prediction(task: &Task, place: &Place<'_>) -> Value {
         "data_removed": false,
         "error": null,
         "source": "api",
+        "created_at": moment::encode(task.accepted_at_ms),
         "metrics": {},
         "urls": urls(&task.id, place),
     })
@@ -201,12 +232,12 @@ mod tests {
         assert_eq!(route(Method::POST, "/v1/predictions/a%20b/cancel"), cancel);
         let poll = Some(Route::Poll { id: "a b".into(), kind: None });
         assert_eq!(route(Method::GET, "/v1/predictions/a%20b"), poll);
+        assert_eq!(route(Method::GET, "/v1/predictions"), Some(Route::List(Kind::Video)));
         for (method, path) in [
             (Method::POST, "/v1/models/veo-3.1/predictions"),
             (Method::POST, "/v1/models/a/b/c/predictions"),
             (Method::POST, "/v1/predictions/a"),
             (Method::GET, "/v1/predictions/a/cancel"),
-            (Method::GET, "/v1/predictions"),
             (Method::DELETE, "/v1/predictions/a"),
         ] {
             assert_eq!(route(method, path), None, "{path}");

@@ -3,7 +3,7 @@
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::{Answer, Api, Place, Refusal, Route, decode_percent, text_field};
+use super::{Answer, Api, Place, Refusal, Route, decode_percent, field, text_field};
 use crate::task::{Kind, Order, Progress, Task};
 
 pub(super) struct V2;
@@ -42,6 +42,10 @@ impl Api for V2 {
             aspect_ratio: text("aspect_ratio")?.or(text("ratio")?),
             size: text("size")?,
         })
+    }
+
+    fn listener(&self, body: &Value, _: &str) -> Option<String> {
+        field(body, "notify_hook")?.as_str().map(str::to_owned)
     }
 
     fn encode_accepted(&self, id: &str, _: &Place<'_>) -> Answer {

@@ -30,6 +30,7 @@ fn page(
     listing: &Listing,
 ) -> Result<Answer, Refusal> {
     let mut tasks = desk.tasks(api, kind);
+    tasks.retain(|task| task.accepted_at_ms >= listing.since_ms);
     if !listing.ascending {
         tasks.reverse();
     }
@@ -37,6 +38,7 @@ fn page(
         Some(after) => tasks.iter().position(|task| task.id == *after).ok_or(Refusal::UnknownTask)? + 1,
         None => 0,
     };
+    let first = (first + listing.skip).min(tasks.len());
     let has_more = tasks.len() - first > listing.limit;
     let listed = tasks.into_iter().skip(first).take(listing.limit).map(|task| Listed {
         progress: task.progress(now_ms()),

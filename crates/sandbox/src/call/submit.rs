@@ -3,17 +3,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderValue;
 use http::request::Parts;
 use hyper::body::Incoming;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use super::{deliver, hang, host_of, pause, plan_call, read_whole, refusal_of};
 use crate::apis::{Answer, Api, Made, Place, Product, Refusal};
+use crate::callback;
 use crate::desk::{Desk, Submission, now_ms};
-use crate::faults::{CallKind, CallPlan, Fate, Faults};
+use crate::faults::{CallFault, CallKind, CallPlan, Fate, Faults};
 use crate::media::{MediaError, Motif};
 use crate::reply::{self, Reply};
-use crate::task::{Kind, Order, Progress, Task};
+use crate::task::{Kind, Order, OwnName, Progress, Task};
+
+/// Says that an answer is one to an earlier submit.
+const REPLAYED: &str = "idempotency-replayed";
 
 /// What a submit asks for.
 pub(super) struct Ask<'a> {
@@ -27,6 +33,7 @@ pub(super) struct Ask<'a> {
 /// A submit that can be accepted.
 struct Taken {
     order: Order,
+    own_name: Option<OwnName>,
     body: Value,
     body_bytes: usize,
     faults: Faults,
@@ -38,21 +45,29 @@ struct Accepted {
     body: Value,
     /// How well the submit is answered.
     plan: CallPlan,
+    /// Whether an earlier submit has made the task.
+    is_repeated: bool,
 }
 
 /// Answered with the task's id.
-pub(super) async fn at_once(desk: &Desk, ask: &Ask<'_>, (head, body): (&Parts, Incoming)) -> Reply {
+pub(super) async fn at_once(desk: &Arc<Desk>, ask: &Ask<'_>, (head, body): (&Parts, Incoming)) -> Reply {
     match accept(desk, ask, (head, body)).await {
-        Ok(Accepted { task, plan, .. }) => {
-            deliver(desk, plan, reply::json(&ask.api.encode_accepted(&task.id, &ask.place))).await
+        Ok(Accepted { task, plan, is_repeated, .. }) => {
+            let reused = (plan.fault == Some(CallFault::Reuse)).then(|| desk.task_before(ask.api, &task));
+            let named = reused.flatten().unwrap_or(task);
+            let mut response = reply::json(&ask.api.encode_accepted(&named.id, &ask.place));
+            if is_repeated {
+                response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+            }
+            deliver(desk, plan, response).await
         }
         Err(refused) => refused,
     }
 }
 
 /// Answered with the result, when there is one.
-pub(super) async fn with_result(desk: &Desk, ask: &Ask<'_>, (head, body): (&Parts, Incoming)) -> Reply {
-    let Accepted { task, body, plan } = match accept(desk, ask, (head, body)).await {
+pub(super) async fn with_result(desk: &Arc<Desk>, ask: &Ask<'_>, (head, body): (&Parts, Incoming)) -> Reply {
+    let Accepted { task, body, plan, .. } = match accept(desk, ask, (head, body)).await {
         Ok(accepted) => accepted,
         Err(refused) => return refused,
     };
@@ -104,25 +119,76 @@ async fn make(desk: &Desk, task: &Task, host: &str) -> Result<Vec<Made>, MediaEr
 }
 
 /// Accepts a task, or refuses it.
-async fn accept(desk: &Desk, ask: &Ask<'_>, (head, body): (&Parts, Incoming)) -> Result<Accepted, Reply> {
+async fn accept(
+    desk: &Arc<Desk>,
+    ask: &Ask<'_>,
+    (head, body): (&Parts, Incoming),
+) -> Result<Accepted, Reply> {
     let api = ask.api;
     desk.counters.count_call(format!("{}.submit", api.name()));
     let refuse = |refusal: &Refusal| reply::json(&api.encode_refusal(refusal));
     let taken = take(desk, ask, (head, body)).await;
-    let Taken { order, body, body_bytes, faults } = taken.map_err(|refusal| Ok(refuse(&refusal)))?;
+    let Taken { order, own_name, body, body_bytes, faults } =
+        taken.map_err(|refusal| Ok(refuse(&refusal)))?;
+    let _turn = match &own_name {
+        Some(name) => Some(desk.turn(name).await),
+        None => None,
+    };
+    if let Some(earlier) = own_name.as_ref().and_then(|name| desk.task_named(api, &name.text)) {
+        return repeat(desk, api, (earlier, own_name, body)).await;
+    }
     let plan = plan_call(desk, CallKind::Submit, &faults);
     if let Some(refusal) = refusal_of(plan) {
         return Err(deliver(desk, plan, refuse(&refusal)).await);
     }
     let (made_from, kept) = (ask.from.map(str::to_owned), body.clone());
-    let submission = Submission { api, order, made_from, body: kept, body_bytes, answer_fault: plan.fault };
+    let answer_fault = plan.fault;
+    let submission = Submission { api, order, own_name, made_from, body: kept, body_bytes, answer_fault };
     match desk.accept(submission, &faults).await {
-        Ok(task) => Ok(Accepted { task, body, plan }),
+        Ok(task) => {
+            tell(desk, ask, (head, &body), (&task, &faults));
+            Ok(Accepted { task, body, plan, is_repeated: false })
+        }
         Err(error) => {
             tracing::error!(error = &error as &dyn std::error::Error, "a submit was not accepted");
             Err(deliver(desk, plan, refuse(&Refusal::Broken)).await)
         }
     }
+}
+
+/// An order whose name is taken by an `earlier` one. The words in its prompt were for that one.
+async fn repeat(
+    desk: &Desk,
+    api: &dyn Api,
+    (earlier, own_name, body): (Arc<Task>, Option<OwnName>, Value),
+) -> Result<Accepted, Reply> {
+    let plan = plan_call(desk, CallKind::Submit, &desk.faults);
+    let refusal = match refusal_of(plan) {
+        None if api.repeats() && earlier.own_name == own_name => {
+            return Ok(Accepted { task: earlier, body, plan, is_repeated: true });
+        }
+        None => Refusal::Invalid("The name or key of the request is taken by another one.".into()),
+        Some(refusal) => refusal,
+    };
+    Err(deliver(desk, plan, reply::json(&api.encode_refusal(&refusal))).await)
+}
+
+/// Sees to it that whom the submit names is told of the task's end.
+fn tell(
+    desk: &Arc<Desk>,
+    ask: &Ask<'_>,
+    (head, body): (&Parts, &Value),
+    (task, faults): (&Arc<Task>, &Faults),
+) {
+    let listener = ask.api.listener(body, head.uri.query().unwrap_or_default());
+    let Some(url) = listener.filter(|_| task.ends()) else { return };
+    if !faults.plan_callback(fastrand::f64) {
+        return desk.counters.count_fault("callback:off");
+    }
+    let progress = task.progress(task.finished_at_ms());
+    let media_url = format!("http://{}{}", host_of(head), task.media_path());
+    let message = ask.api.encode_told(task, progress, &media_url, &ask.place);
+    callback::schedule(desk, task, &url, message.to_string().into());
 }
 
 /// Reads a submit whole.
@@ -132,7 +198,14 @@ async fn take(desk: &Desk, ask: &Ask<'_>, (head, body): (&Parts, Incoming)) -> R
     desk.admit(ask.api.key_in(&head.headers))?;
     let order = order(desk, ask, &body)?;
     let faults = desk.faults_of(&order.prompt).map_err(|error| Refusal::Invalid(error.to_string()))?;
-    Ok(Taken { order, body, body_bytes, faults })
+    let text = ask.api.own_name(&head.headers, &body)?;
+    let own_name = text.map(|text| OwnName { text, body_sha256: digest(&bytes) });
+    Ok(Taken { order, own_name, body, body_bytes, faults })
+}
+
+/// In hexadecimal digits.
+fn digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn order(desk: &Desk, ask: &Ask<'_>, body: &Value) -> Result<Order, Refusal> {

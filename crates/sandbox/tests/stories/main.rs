@@ -5,6 +5,8 @@ mod apimart;
 #[cfg(test)]
 mod apixo;
 #[cfg(test)]
+mod callbacks;
+#[cfg(test)]
 mod client;
 #[cfg(test)]
 mod evolink;
@@ -20,6 +22,8 @@ mod interactions;
 mod kie;
 #[cfg(test)]
 mod kling;
+#[cfg(test)]
+mod lost;
 #[cfg(test)]
 mod luma;
 #[cfg(test)]

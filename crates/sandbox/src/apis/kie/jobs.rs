@@ -86,6 +86,18 @@ pub(super) fn encode_progress(task: &Task, progress: Progress, media_url: &str) 
     answer(200, "success", data)
 }
 
+/// What is told of a job that has ended: its record, and in the envelope how it ended.
+pub(super) fn encode_told(task: &Task, progress: Progress, media_url: &str) -> Value {
+    let mut told = encode_progress(task, progress, media_url).body;
+    let (code, text) = match progress {
+        Progress::Succeeded => (200, "Playground task completed successfully."),
+        _ => (501, "Playground task failed."),
+    };
+    told["code"] = code.into();
+    told["msg"] = text.into();
+    told
+}
+
 fn check_images(input: &Value, name: &str, allowed: &std::ops::RangeInclusive<usize>) -> Result<(), Refusal> {
     let images = match field(input, name) {
         None => &[],

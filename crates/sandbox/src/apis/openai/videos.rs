@@ -78,7 +78,7 @@ fn check_reference(body: &Value) -> Result<(), Refusal> {
 }
 
 pub(super) fn decode_list(query: &str) -> Result<Listing, Refusal> {
-    let mut listing = Listing { after: None, limit: PAGE_USUAL, ascending: false };
+    let mut listing = Listing { after: None, since_ms: 0, skip: 0, limit: PAGE_USUAL, ascending: false };
     for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
         match name {
             "after" => listing.after = Some(decode_percent(value)),
@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn a_list_is_asked_for_by_query() {
         let asked = |after: Option<&str>, limit, ascending| {
-            Ok(Listing { after: after.map(str::to_owned), limit, ascending })
+            Ok(Listing { after: after.map(str::to_owned), since_ms: 0, skip: 0, limit, ascending })
         };
         assert_eq!(decode_list(""), asked(None, PAGE_USUAL, false));
         assert_eq!(decode_list("after=video_1%3A2&limit=5&order=asc"), asked(Some("video_1:2"), 5, true));
