@@ -39,6 +39,12 @@ impl Options {
         self
     }
 
+    /// Changes an environment variable for the next start.
+    fn set(&mut self, name: &str, value: Option<&str>) {
+        self.environment.retain(|(known, _)| known != name);
+        self.environment.extend(value.map(|value| (name.to_owned(), value.to_owned())));
+    }
+
     /// Without a key in the environment: the gateway makes one on its first start, and prints it.
     #[must_use]
     pub fn making_its_first_key(mut self) -> Self {
@@ -98,6 +104,28 @@ impl Gateway {
         let (process, serving) = serve(self.folder.path(), &self.options).await;
         self.process = process;
         (self.url, self.client, self.operator) = clients(&serving);
+    }
+
+    /// Changes an environment variable for its next start.
+    pub fn set_variable(&mut self, name: &str, value: Option<&str>) {
+        self.options.set(name, value);
+    }
+
+    /// Starts it again as [`Self::restart`] does; how it ended if it does not come to serve.
+    ///
+    /// # Panics
+    /// If it neither serves nor ends.
+    pub async fn try_restart(&mut self) -> Result<(), ExitStatus> {
+        self.kill();
+        let (process, serving) = try_serve(self.folder.path(), &self.options).await;
+        self.process = process;
+        (self.url, self.client, self.operator) = clients(&serving?);
+        Ok(())
+    }
+
+    /// Whether it has ended, by itself or because it was told to.
+    pub fn has_ended(&mut self) -> bool {
+        self.process.has_ended()
     }
 
     /// Asks it to stop, as a service manager does.
@@ -240,8 +268,14 @@ struct Serving {
 }
 
 async fn serve(folder: &Path, options: &Options) -> (Process, Serving) {
+    let (process, serving) = try_serve(folder, options).await;
+    let serving = serving.unwrap_or_else(|status| panic!("gateway ended early: {status}"));
+    (process, serving)
+}
+
+async fn try_serve(folder: &Path, options: &Options) -> (Process, Result<Serving, ExitStatus>) {
     let mut process = Process::start("gateway", &mut serve_command(folder, options));
-    let serving = process.said(|lines| lines.iter().find_map(|line| serving(line))).await;
+    let serving = process.try_said(|lines| lines.iter().find_map(|line| serving(line))).await;
     (process, serving)
 }
 

@@ -7,12 +7,17 @@
 
 pub mod client;
 pub mod config;
+pub mod figures;
 mod gateway;
+pub mod history;
+pub mod house;
 pub mod listener;
 pub mod media;
 pub mod metrics;
+pub mod nameserver;
 mod process;
 mod sandbox;
+pub mod signature;
 pub mod tool;
 mod wait;
 

@@ -79,18 +79,29 @@ impl Process {
     /// # Panics
     /// If it ends before that, or the deadline passes.
     pub async fn said<T>(&mut self, find: impl Fn(&[String]) -> Option<T>) -> T {
-        let name = self.name.clone();
-        eventually(&format!("the first words of {name}"), async || {
+        let said = self.try_said(find).await;
+        said.unwrap_or_else(|status| panic!("{} ended early: {status}", self.name))
+    }
+
+    /// Waits until its stdout holds what `find` looks for; how it ended if it never will.
+    ///
+    /// # Panics
+    /// If the deadline passes.
+    pub async fn try_said<T>(&mut self, find: impl Fn(&[String]) -> Option<T>) -> Result<T, ExitStatus> {
+        eventually(&format!("the first words of {}", self.name), async || {
             let ended = self.child.try_wait().expect("a child can be asked");
-            if let Some(found) = find(&self.stdout.lines()) {
-                return Some(found);
-            }
-            if let Some(status) = ended {
-                panic!("{name} ended early: {status}");
-            }
-            None
+            let found = find(&self.stdout.lines());
+            found.map(Ok).or(ended.map(Err))
         })
         .await
+    }
+
+    /// Whether it has ended.
+    ///
+    /// # Panics
+    /// If it is not known.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().expect("a child can be asked").is_some()
     }
 
     /// All that it has printed to stdout so far.
