@@ -8,7 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::environment::SecretRef;
-use crate::sections::{Callbacks, DefaultModels, Egress, Limits, Log, Sandbox, Server, Store, Tasks};
+use crate::prices::{AmountText, PriceEntry};
+use crate::sections::{Callbacks, DefaultModels, Egress, Ledger, Limits, Log, Sandbox, Server, Store, Tasks};
 use crate::text::{DurationText, SizeText};
 
 /// The configuration of filmgate. Every key may be left out.
@@ -22,6 +23,7 @@ pub(crate) struct File {
     pub(crate) store: Store,
     pub(crate) tasks: Tasks,
     pub(crate) limits: Limits,
+    pub(crate) ledger: Ledger,
     pub(crate) egress: Egress,
     pub(crate) callbacks: Callbacks,
     /// Client keys, besides those made with "filmgate keys create".
@@ -45,6 +47,7 @@ impl Default for File {
             store: Store::default(),
             tasks: Tasks::default(),
             limits: Limits::default(),
+            ledger: Ledger::default(),
             egress: Egress::default(),
             callbacks: Callbacks::default(),
             keys: Vec::new(),
@@ -74,6 +77,9 @@ pub(crate) struct KeyEntry {
     /// Tasks at one time. Default: that of limits.
     #[schemars(range(min = 1), extend("examples" = [20]))]
     pub(crate) concurrent_tasks: Option<u32>,
+    /// What its tasks may cost in all, set aside and spent. Default: that of limits.
+    #[schemars(extend("examples" = ["100"]))]
+    pub(crate) budget: Option<AmountText>,
     /// The API that its requests are taken for where several claim the same path. Default: what the request shows.
     #[schemars(extend("examples" = ["v2"]))]
     pub(crate) dialect: Option<String>,
@@ -176,8 +182,26 @@ pub(crate) struct AccountEntry {
     /// Tasks at the provider at one time; more wait their turn. Default: 1000.
     #[schemars(range(min = 1), extend("examples" = [10]))]
     pub(crate) concurrent_tasks: Option<u32>,
+    /// What its models cost, for routes that do not say.
+    #[serde(default)]
+    pub(crate) prices: Vec<AccountPriceEntry>,
     /// How often to ask about a task. Default: as the provider's API wants it.
     pub(crate) poll: Option<PollEntry>,
+}
+
+/// What a model costs at an account.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AccountPriceEntry {
+    /// The provider's own name of the model.
+    #[schemars(required, extend("examples" = ["studio-image"]))]
+    pub(crate) upstream_model: Option<String>,
+    /// For each result; or rules, of which the first that fits a request counts.
+    #[schemars(required, extend("examples" = [[
+        {"resolution": "4k", "per_second": "0.60", "seconds": 8},
+        {"per_call": "0.40"}
+    ]]))]
+    pub(crate) price: Option<PriceEntry>,
 }
 
 /// The pace of polls: often while a task is young, less often as it ages.
@@ -203,7 +227,7 @@ pub(crate) struct RouteEntry {
     #[schemars(required, extend("examples" = ["studio-image"]))]
     pub(crate) model: Option<String>,
     /// Names of accounts, in the order in which they are tried. Where the provider's own name of the model is to be
-    /// another than usual, a mapping of account and upstream_model.
+    /// another than usual, or has a price of its own here, a mapping of account, upstream_model and price.
     #[schemars(required, extend("examples" = [["main"]]))]
     pub(crate) accounts: Option<Vec<HopEntry>>,
 }
@@ -218,7 +242,7 @@ pub(crate) enum HopEntry {
     Full(HopFields),
 }
 
-/// An account of a route with the provider's own name of the model.
+/// An account of a route with what is special to it there.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct HopFields {
@@ -227,6 +251,8 @@ pub(crate) struct HopFields {
     pub(crate) account: Option<String>,
     /// The provider's own name of the model.
     pub(crate) upstream_model: Option<String>,
+    /// For each result; or rules, of which the first that fits a request counts.
+    pub(crate) price: Option<PriceEntry>,
 }
 
 /// By hand, because serde's untagged enums forget where they were and what exactly did not fit.
@@ -242,7 +268,7 @@ impl<'de> serde::de::Visitor<'de> for HopVisitor {
     type Value = HopEntry;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the name of an account, or a mapping of account and upstream_model")
+        f.write_str("the name of an account, or a mapping of account, upstream_model and price")
     }
 
     fn visit_str<E>(self, name: &str) -> Result<HopEntry, E> {

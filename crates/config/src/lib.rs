@@ -9,6 +9,7 @@ mod environment;
 mod file;
 mod findings;
 mod near;
+mod prices;
 mod problem;
 mod reference;
 mod resolve;
@@ -27,10 +28,10 @@ pub use environment::{Environment, ProcessEnvironment, SecretRef};
 pub use problem::{Place, Problem, Problems};
 pub use reference::{generated_files, reference, schema};
 pub use sections::{
-    Callbacks, DefaultModels, Egress, Limits, Log, LogFormat, LogLevel, Sandbox, Server, Store, Tasks, Tls,
+    Callbacks, DefaultModels, Egress, Ledger, Limits, Log, LogFormat, LogLevel, Sandbox, Server, Store, Tasks, Tls,
     sandbox_account,
 };
-pub use settings::{ClientKey, Config, Hop, Route};
+pub use settings::{AccountPrice, ClientKey, Config, Hop, Route};
 
 /// The largest file that is read, in bytes.
 pub const FILE_BYTES_MAX: u64 = 1024 * 1024;

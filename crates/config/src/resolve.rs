@@ -4,6 +4,7 @@ mod accounts;
 mod bounds;
 mod keys;
 mod models;
+mod prices;
 mod routes;
 
 use crate::Known;
@@ -23,7 +24,8 @@ pub(crate) fn resolve(
     let models = models::resolve(&file.models, known, findings);
     models::check_defaults(&file.default_models, &models, known, findings);
     let accounts = accounts::resolve(&file.accounts, known, environment, findings);
-    let routes = routes::resolve(&file, known, findings);
+    let prices = prices::of_accounts(&file.accounts, findings);
+    let routes = routes::resolve(&file, &prices, known, findings);
     let keys = keys::resolve(&file, known, environment, findings);
     let each = file.callbacks.secrets.iter().enumerate();
     let callback_secrets = each
@@ -38,6 +40,7 @@ pub(crate) fn resolve(
         store: file.store,
         tasks: file.tasks,
         limits: file.limits,
+        ledger: file.ledger,
         egress: file.egress,
         callbacks: file.callbacks,
         callback_secrets,
@@ -45,6 +48,7 @@ pub(crate) fn resolve(
         default_models: file.default_models,
         models,
         accounts,
+        prices,
         routes,
         log: file.log,
         sandbox: file.sandbox,

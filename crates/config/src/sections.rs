@@ -5,10 +5,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use domain::Money;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::environment::SecretRef;
+use crate::prices::{self, AmountText};
 use crate::text::{self, DurationText, SizeText};
 
 const KIB: u64 = 1 << 10;
@@ -364,6 +366,11 @@ pub struct Limits {
     /// Tasks at one time, from accepted to ended; more are answered with 429.
     #[schemars(range(min = 1))]
     pub concurrent_tasks: u32,
+    /// What the tasks of a key may cost in all, set aside and spent; what would go beyond it is refused. Without it there is
+    /// no bound.
+    #[serde(with = "prices::amount", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<AmountText>", extend("examples" = ["100"]))]
+    pub budget: Option<Money>,
     /// Keys whose rate is remembered at one time.
     #[schemars(range(min = 1))]
     pub tracked_keys_max: usize,
@@ -371,7 +378,21 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { requests_per_minute: 10_000, concurrent_tasks: 1000, tracked_keys_max: 100_000 }
+        Self { requests_per_minute: 10_000, concurrent_tasks: 1000, budget: None, tracked_keys_max: 100_000 }
+    }
+}
+
+/// How money is counted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Ledger {
+    /// What prices and budgets are in: a label, nothing is converted.
+    pub currency: String,
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self { currency: "USD".to_owned() }
     }
 }
 

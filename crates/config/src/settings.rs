@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use domain::{Account, AccountName, Credential, ModelSpec};
+use domain::{Account, AccountName, Credential, ModelSpec, Money, PriceList};
 
-use crate::sections::{Callbacks, DefaultModels, Egress, Limits, Log, Sandbox, Server, Store, Tasks};
+use crate::sections::{Callbacks, DefaultModels, Egress, Ledger, Limits, Log, Sandbox, Server, Store, Tasks};
 
 /// A configuration in which everything fits together. Its default is that of an empty file.
 #[derive(Debug, Clone)]
@@ -19,6 +19,8 @@ pub struct Config {
     pub tasks: Tasks,
     /// What one client key may do, unless it says otherwise.
     pub limits: Limits,
+    /// How money is counted.
+    pub ledger: Ledger,
     /// Whom the gateway calls; each entry is a block of addresses.
     pub egress: Egress,
     /// Messages to clients' own servers.
@@ -33,6 +35,8 @@ pub struct Config {
     pub models: Vec<ModelSpec>,
     /// Accounts; no two have the same name. Those of the embedded sandbox are not among them.
     pub accounts: Vec<Account>,
+    /// What models cost at accounts; at most one for each.
+    pub prices: Vec<AccountPrice>,
     /// At most one for each model; each account is among `accounts` or of the embedded sandbox.
     pub routes: Vec<Route>,
     /// What is logged, and how.
@@ -52,6 +56,8 @@ pub struct ClientKey {
     pub requests_per_minute: u32,
     /// Tasks at one time, at least 1.
     pub concurrent_tasks: u32,
+    /// What its tasks may cost in all; absent if there is no bound.
+    pub budget: Option<Money>,
     /// The API that its requests are taken for where several claim the same path; it is known.
     pub dialect: Option<String>,
 }
@@ -72,4 +78,17 @@ pub struct Hop {
     pub account: AccountName,
     /// The provider's own name of the model; absent if it is the usual one.
     pub upstream_model: Option<String>,
+    /// What it costs; absent if its account says, or nobody counts.
+    pub price: Option<PriceList>,
+}
+
+/// What a model costs at an account, where a route does not say otherwise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountPrice {
+    /// The account.
+    pub account: AccountName,
+    /// The provider's own name of the model.
+    pub upstream_model: String,
+    /// What it costs.
+    pub price: PriceList,
 }

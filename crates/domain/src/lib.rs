@@ -12,6 +12,7 @@ mod message;
 mod money;
 mod network;
 mod price;
+mod price_list;
 mod request;
 mod state;
 mod task;
@@ -30,6 +31,7 @@ pub use message::{Call, MediaForm, MediaSlot, Reply};
 pub use money::{Money, NotMoney};
 pub use network::{Network, NotANetwork};
 pub use price::{Quote, QuotedPrice, Settlement};
+pub use price_list::{PriceCondition, PriceList, PriceRule, Rate};
 pub use request::{
     Basis, Callback, Derivation, Draft, DraftBasis, DraftInput, DraftMedia, DraftUpload, GenerationRequest,
     Input, Media, OutputSpec, Preference, Role, Scope, Vendor,

@@ -59,6 +59,7 @@ pub(crate) fn routes(catalogue: &Catalogue) -> Vec<Route> {
                 account,
                 upstream_model,
                 official: false,
+                prices: None,
             })
         };
         translation::PROVIDERS.iter().filter_map(candidate).take(ACCOUNTS_MAX).collect()

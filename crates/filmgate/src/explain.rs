@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use domain::{Draft, DraftInput, DraftMedia, OutputSpec, Scope};
+use domain::{Draft, DraftInput, DraftMedia, Money, OutputSpec, Scope};
 use tasks::{Considered, explain};
 use translation::fixture::write_call;
 
@@ -28,8 +28,10 @@ pub(crate) fn run(options: &ExplainOptions) -> anyhow::Result<ExitCode> {
         }
     };
     let mut possible = 0;
-    for (number, Considered { account, provider, upstream_model, verdict }) in (1..).zip(&considered) {
-        println!("{number}. {account} ({provider}, {upstream_model})");
+    for (number, Considered { account, provider, upstream_model, price, verdict }) in (1..).zip(&considered) {
+        let price = price.filter(|price| *price > Money::ZERO);
+        let price = price.map(|price| format!(", {price} {}", config.ledger.currency)).unwrap_or_default();
+        println!("{number}. {account} ({provider}, {upstream_model}{price})");
         match verdict {
             Ok(call) => {
                 possible += 1;

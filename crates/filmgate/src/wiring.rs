@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use config::{Config, Hop};
-use domain::{Account, ClientLimits, Scope};
+use config::{AccountPrice, Config, Hop};
+use domain::{Account, ClientLimits, PriceList, Scope};
 use frontend::admin::Admin;
 use frontend::{Draining, Gateway};
 use limits::RateLimits;
@@ -209,7 +209,7 @@ fn keyring(config: &Config, store: Arc<dyn TaskStore>) -> Keyring {
     let defaults = ClientLimits {
         requests_per_minute: config.limits.requests_per_minute,
         concurrent_tasks: config.limits.concurrent_tasks,
-        budget: None,
+        budget: config.limits.budget,
     };
     let from_environment = std::env::var("FILMGATE_KEY").ok().filter(|key| !key.is_empty());
     let from_environment = from_environment.map(|secret| DeclaredKey {
@@ -224,7 +224,7 @@ fn keyring(config: &Config, store: Arc<dyn TaskStore>) -> Keyring {
         limits: ClientLimits {
             requests_per_minute: key.requests_per_minute,
             concurrent_tasks: key.concurrent_tasks,
-            budget: None,
+            budget: key.budget,
         },
         dialect: key.dialect.clone(),
     });
@@ -358,14 +358,42 @@ fn routes(config: &Config, accounts: &[Account]) -> anyhow::Result<Vec<Route>> {
         };
         let account = accounts.iter().find(|account| account.name == hop.account);
         let official = account.is_some_and(|account| account.official);
-        Ok(Candidate { account: hop.account.clone(), upstream_model, official })
+        let prices = price(config, hop, &upstream_model).cloned().map(Arc::new);
+        Ok(Candidate { account: hop.account.clone(), upstream_model, official, prices })
     };
     let route = |route: &config::Route| {
         let candidates: anyhow::Result<Vec<Candidate>> =
             route.hops.iter().map(|hop| candidate(&route.model, hop)).collect();
-        Ok(Route { model: route.model.clone(), candidates: candidates? })
+        let route = Route { model: route.model.clone(), candidates: candidates? };
+        check_prices(&route)?;
+        Ok(route)
     };
     config.routes.iter().map(route).collect()
+}
+
+/// What a hop costs: as it says itself, or else its account.
+fn price<'a>(config: &'a Config, hop: &'a Hop, upstream_model: &str) -> Option<&'a PriceList> {
+    let of_account = || {
+        let is_it =
+            |price: &&AccountPrice| price.account == hop.account && price.upstream_model == upstream_model;
+        config.prices.iter().find(is_it).map(|price| &price.price)
+    };
+    hop.price.as_ref().or_else(of_account)
+}
+
+/// Where one way to serve a model has a price, another without one would never be gone.
+fn check_prices(route: &Route) -> anyhow::Result<()> {
+    let (priced, free): (Vec<_>, Vec<_>) =
+        route.candidates.iter().partition(|candidate| candidate.prices.is_some());
+    let free: Vec<String> =
+        free.iter().map(|candidate| format!("{} ({})", candidate.account, candidate.upstream_model)).collect();
+    anyhow::ensure!(
+        priced.is_empty() || free.is_empty(),
+        "routes: {} has a price by some accounts, but none by {}; give one, if only \"0\"",
+        route.model,
+        free.join(", ")
+    );
+    Ok(())
 }
 
 fn usual_model(model: &str, hop: &Hop, accounts: &[Account]) -> anyhow::Result<String> {

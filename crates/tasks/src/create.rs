@@ -99,6 +99,13 @@ impl TaskService {
             }
             request.inputs.push(Input { role, media });
         }
+        let quote = match self.quote(&request) {
+            Ok(quote) => quote,
+            Err(failure) => {
+                self.drop_again(&kept).await;
+                return Err(failure);
+            }
+        };
         let task = Task {
             id,
             owner: client.owner.clone(),
@@ -108,7 +115,7 @@ impl TaskService {
             attempts: Vec::new(),
             created_at,
             deadline_at: created_at.plus(self.shared.settings.task_deadline),
-            quote: Quote::default(),
+            quote,
             version: 0,
         };
         let admitted = self.admit(client, task).await;
@@ -157,6 +164,13 @@ impl TaskService {
             }
             Err(error) => Err(store_failure(&error)),
         }
+    }
+
+    /// What the request may cost, with whom it may go to.
+    fn quote(&self, request: &GenerationRequest) -> Result<Quote, Failure> {
+        self.shared.router.plan(request).quote(request).ok_or_else(|| {
+            Failure::new(FailureKind::InvalidRequest, "this gateway has no price for what is asked for")
+        })
     }
 
     /// Refuses a listener that no message could ever reach, while its client still listens.

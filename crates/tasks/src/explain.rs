@@ -3,6 +3,7 @@
 
 use domain::{
     Account, AccountName, Call, Draft, DraftMedia, Failure, FailureKind, GenerationRequest, Input, Media,
+    Money, Quote,
 };
 use routing::{Candidate, Catalogue, Router};
 use translation::SubmitContext;
@@ -18,6 +19,8 @@ pub struct Considered {
     pub provider: String,
     /// The provider's own name of the model.
     pub upstream_model: String,
+    /// What it costs; absent if that cannot be told.
+    pub price: Option<Money>,
     /// What it would be sent, without what proves who we are; or why it cannot be asked.
     pub verdict: Result<Box<Call>, String>,
 }
@@ -47,27 +50,29 @@ pub fn explain(
         vendor: draft.vendor.clone(),
         ..GenerationRequest::new(model.scope, &model.name, &draft.prompt)
     };
-    let plan = router.plan(&request, &[]);
-    Ok(plan
-        .candidates
-        .into_iter()
-        .map(|candidate| consider(candidate, accounts, base_url, &request))
-        .collect())
+    let plan = router.plan(&request);
+    let quote = plan.quote(&request);
+    let each = plan.candidates.into_iter();
+    Ok(each.map(|candidate| consider(candidate, (accounts, base_url), quote.as_ref(), &request)).collect())
 }
 
 fn consider(
     Candidate { account: name, upstream_model, .. }: Candidate,
-    accounts: &[Account],
-    base_url: &str,
+    (accounts, base_url): (&[Account], &str),
+    quote: Option<&Quote>,
     request: &GenerationRequest,
 ) -> Considered {
     let account = accounts.iter().find(|account| account.name == name);
     let provider = account.map(|account| account.provider.clone()).unwrap_or_default();
     let verdict = translation::provider(&provider).ok_or_else(|| "it is not configured".to_owned());
+    let price = quote.and_then(|quote| quote.price(&name, &upstream_model));
     let verdict = verdict.and_then(|provider| {
+        if price.is_none() {
+            return Err("it has no price for this request".to_owned());
+        }
         let outline = localize::outline(request, provider, &upstream_model);
         let context = SubmitContext::new(&upstream_model, base_url);
         provider.encode_submit(&outline, &context).map(Box::new).map_err(|error| error.to_string())
     });
-    Considered { account: name, provider, upstream_model, verdict }
+    Considered { account: name, provider, upstream_model, price, verdict }
 }

@@ -29,6 +29,7 @@ pub(super) fn check(file: &mut File, environment: &dyn Environment, findings: &m
     limits(&file.limits, findings);
     egress(&mut file.egress, environment, findings);
     callbacks(&file.callbacks, findings);
+    findings.name("ledger.currency", &file.ledger.currency);
     if file.data_dir.as_os_str().is_empty() {
         findings.add("data_dir", "must not be empty");
     }

@@ -70,6 +70,7 @@ fn key(
         secret: secret?,
         requests_per_minute,
         concurrent_tasks,
+        budget: entry.budget.map(|budget| budget.0).or(file.limits.budget),
         dialect: entry.dialect.clone(),
     })
 }

@@ -6,18 +6,26 @@ use crate::Known;
 use crate::file::{File, HopEntry, RouteEntry};
 use crate::findings::Findings;
 use crate::near;
-use crate::resolve::models;
+use crate::resolve::{models, prices};
 use crate::sections::sandbox_account;
-use crate::settings::{Hop, Route};
+use crate::settings::{AccountPrice, Hop, Route};
 
 /// The routes of the file that are complete.
-pub(super) fn resolve(file: &File, known: &Known<'_>, findings: &mut Findings<'_>) -> Vec<Route> {
+pub(super) fn resolve(
+    file: &File,
+    prices: &[AccountPrice],
+    known: &Known<'_>,
+    findings: &mut Findings<'_>,
+) -> Vec<Route> {
     let accounts = account_names(file, known, findings);
     let each = file.routes.iter().enumerate();
     each.filter_map(|(index, entry)| {
         let path = format!("routes[{index}]");
         check_model(file, index, known, findings);
-        Some(Route { model: entry.model.clone()?, hops: hops(entry, &path, accounts.as_deref(), findings) })
+        let model = entry.model.clone()?;
+        let hops = hops(entry, &path, accounts.as_deref(), findings);
+        prices::check_route(&hops, prices, &format!("{path}.accounts"), findings);
+        Some(Route { model, hops })
     })
     .collect()
 }
@@ -62,7 +70,8 @@ fn hops(
     for (index, entry) in entries.iter().enumerate() {
         let path = format!("{path}[{index}]");
         let Some(hop) = hop(entry, &path, accounts, findings) else { continue };
-        if hops.contains(&hop) {
+        let is_it = |other: &Hop| other.account == hop.account && other.upstream_model == hop.upstream_model;
+        if hops.iter().any(is_it) {
             findings.add(&path, format!("\"{}\" is there already", hop.account));
         }
         hops.push(hop);
@@ -76,12 +85,12 @@ fn hop(
     accounts: Option<&[String]>,
     findings: &mut Findings<'_>,
 ) -> Option<Hop> {
-    let (name, upstream_model, name_path) = match entry {
-        HopEntry::Name(name) => (name, None, path.to_owned()),
+    let (name, upstream_model, price, name_path) = match entry {
+        HopEntry::Name(name) => (name, None, None, path.to_owned()),
         HopEntry::Full(fields) => {
             let name_path = format!("{path}.account");
             let name = findings.required(&name_path, fields.account.as_ref())?;
-            (name, fields.upstream_model.clone(), name_path)
+            (name, fields.upstream_model.clone(), fields.price.as_ref(), name_path)
         }
     };
     if upstream_model.as_ref().is_some_and(|model| model.trim().is_empty()) {
@@ -91,5 +100,6 @@ fn hop(
         let hint = near::suggestion(name, accounts.iter().map(String::as_str));
         findings.add(&name_path, format!("there is no account \"{name}\"{hint}"));
     }
-    Some(Hop { account: AccountName::new(name), upstream_model })
+    let price = price.and_then(|price| prices::list(price, &format!("{path}.price"), findings));
+    Some(Hop { account: AccountName::new(name), upstream_model, price })
 }

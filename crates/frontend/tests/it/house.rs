@@ -156,8 +156,12 @@ async fn task_service(
     rates: Arc<RateLimits>,
     registry: &Registry,
 ) -> TaskService {
-    let candidate =
-        Candidate { account: AccountName::new("nobody"), upstream_model: "m".to_owned(), official: false };
+    let candidate = Candidate {
+        account: AccountName::new("nobody"),
+        upstream_model: "m".to_owned(),
+        official: false,
+        prices: None,
+    };
     let route = Route { model: "veo3.1".to_owned(), candidates: vec![candidate] };
     let parts = Parts {
         store,

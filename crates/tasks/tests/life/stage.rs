@@ -120,6 +120,7 @@ impl Stage {
             account: account.name.clone(),
             upstream_model: MODEL.into(),
             official: false,
+            prices: None,
         });
         let parts = Parts {
             store: Arc::clone(&store) as Arc<dyn TaskStore>,
