@@ -1,0 +1,141 @@
+//! S13: what must be called.
+
+use crate::judge::{Row, allowed};
+
+/// Just outside of the blocks that are refused.
+pub(crate) const NEIGHBOURS: &[&str] = &[
+    "1.0.0.0",
+    "9.255.255.255",
+    "11.0.0.0",
+    "100.63.255.255",
+    "100.128.0.0",
+    "126.255.255.255",
+    "128.0.0.0",
+    "169.253.255.255",
+    "169.255.0.0",
+    "172.15.255.255",
+    "172.32.0.0",
+    "191.255.255.255",
+    "192.0.1.0",
+    "192.0.1.255",
+    "192.0.3.0",
+    "192.88.98.255",
+    "192.88.100.0",
+    "192.167.255.255",
+    "192.169.0.0",
+    "198.17.255.255",
+    "198.20.0.0",
+    "198.51.99.255",
+    "198.51.101.0",
+    "203.0.112.255",
+    "203.0.114.0",
+    "223.255.255.255",
+    "168.63.129.15",
+    "168.63.129.17",
+    "1.1.1.1",
+    "8.8.8.8",
+    "8.8.4.4",
+    "9.9.9.9",
+    "104.16.0.1",
+    "151.101.1.69",
+    "185.199.108.153",
+    "52.95.110.1",
+    "100.0.0.1",
+    "172.67.1.1",
+    "192.30.255.112",
+    "198.41.0.4",
+    "203.1.0.1",
+    "216.58.192.1",
+];
+
+/// IPv6 addresses of the public Internet.
+pub(crate) const PUBLIC_V6: &[&str] = &[
+    "2000::1",
+    "2001:200::1",
+    "2001:4860:4860::8888",
+    "2001:db7:ffff::1",
+    "2001:db9::1",
+    "2001:503:ba3e::2:30",
+    "2003::1",
+    "2400:cb00:2048::1",
+    "2404:6800::1",
+    "2606:4700::1111",
+    "2606:4700:0:0:0:0:0:1111",
+    "2620:fe::fe",
+    "2620:4f:8000::1",
+    "2800:3f0::1",
+    "2a00:1450::1",
+    "2a04:4e42::1",
+    "2A00:1450:4001:0800:0000:0000:0000:200E",
+    "2c0f:fb50::1",
+    "3ffe::1",
+    "3fff:1000::1",
+    "3ffd:ffff::1",
+    "::ffff:8.8.8.8",
+    "::ffff:808:808",
+    "::FFFF:1.1.1.1",
+];
+
+const URLS: &[(&str, &str)] = &[
+    ("https://example.com", "a name"),
+    ("https://example.com/", "a name and a slash"),
+    ("HTTPS://EXAMPLE.COM/", "upper case"),
+    ("https://www.example.com/hooks/filmgate", "a path"),
+    ("https://example.com/a/b/c/d/e/f/g?x=1&y=2", "a path and a query"),
+    ("https://example.com/hook#part", "a fragment, which is dropped"),
+    ("https://example.com?token=abc", "a query without a path"),
+    ("https://example.com/?redirect=https%3A%2F%2Fa.example%2F", "an encoded URL in the query"),
+    ("https://example.com:443/", "the usual port"),
+    ("https://example.com:1024/", "the lowest port"),
+    ("https://example.com:8080/", "a port"),
+    ("https://example.com:8443/hook", "a port"),
+    ("https://example.com:10443/hook", "a port"),
+    ("https://example.com:65535/", "the highest port"),
+    ("https://8.8.8.8:8443/", "the port of an address"),
+    ("https://[2606:4700::1111]:8443/", "the port of an address"),
+    ("https://sub.sub.sub.sub.example.co.uk/", "many labels"),
+    ("https://a.co/", "a short name"),
+    ("https://1a.example.com/", "a digit in front"),
+    ("https://123.example.com/", "a label of digits"),
+    ("https://10.0.0.1.example.com/", "an address in front of a name that leads outside"),
+    ("https://127.0.0.1.nip.example.com/", "the same"),
+    ("https://0x7f.example.com/", "a label that looks like a number"),
+    ("https://xn--bcher-kva.example.com/", "punycode"),
+    ("https://münchen.example.com/hook", "an umlaut"),
+    ("https://例え.example.com/", "Japanese"),
+    ("https://r3---sn-abc.example.com/", "hyphens in the third and fourth place"),
+    ("https://a-b-c.example.com/", "hyphens"),
+    ("https://my_bucket.s3.example.com/k", "an underscore"),
+    ("https://localhosts.example.com/", "no name inside"),
+    ("https://internal.example.com/", "no name inside"),
+    ("https://local.example.com/", "no name inside"),
+    ("https://example.localnet.com/", "no name inside"),
+    ("https://notlocalhost.com/", "ends like a name inside, without a dot between"),
+    ("https://myinternal.com/", "no name inside"),
+    ("https://arpa.example.com/", "no name inside"),
+    ("https://example.com/%F0%9F%8E%AC", "encoded characters"),
+    ("https://example.com/🎬", "characters to be encoded"),
+    ("https://example.com/a%20b", "an encoded space"),
+    ("https://example.com/a+b;c=d,e!f*g'h(i)", "what paths may hold"),
+    ("https://example.com/?q[]=1&q[]=2", "brackets in the query"),
+    ("https://example.com/a//b", "two slashes in the path"),
+    ("https://example.com/~user/", "a tilde"),
+    ("https://example.com/$batch", "a dollar"),
+    ("https://example.com/a|b", "a bar in the path"),
+    ("https://example.com/{id}", "braces in the path"),
+    ("https://example.com/\"x\"", "quotes in the path"),
+    ("https://example.com/../../up", "dots that lead nowhere"),
+];
+
+pub(crate) fn rows() -> Vec<Row> {
+    let mut rows: Vec<Row> = URLS.iter().map(|(url, why)| allowed(*url, why)).collect();
+    let v4 = NEIGHBOURS.iter().map(|host| allowed(format!("https://{host}/"), "a public address"));
+    rows.extend(v4);
+    rows.extend(PUBLIC_V6.iter().map(|host| allowed(format!("https://[{host}]/"), "a public address")));
+    let label = "a".repeat(63);
+    rows.push(allowed(format!("https://{label}.example.com/"), "a label of 63 characters"));
+    let name = format!("{label}.{label}.{label}.{}.example.com", "b".repeat(49));
+    rows.push(allowed(format!("https://{name}/"), "a name of 253 characters"));
+    rows.push(allowed(format!("https://example.com/?{}", "x=1&".repeat(400)), "a long query"));
+    rows
+}

@@ -1,0 +1,56 @@
+//! S3: IPv6 addresses that are not of the public Internet.
+
+use crate::judge::{Row, refused};
+
+const TABLE: &[(&str, &str)] = &[
+    ("::", "unspecified"),
+    ("0:0:0:0:0:0:0:0", "unspecified, written out"),
+    ("::1", "loopback"),
+    ("0:0:0:0:0:0:0:1", "loopback, written out"),
+    ("0000:0000:0000:0000:0000:0000:0000:0001", "loopback, with zeros"),
+    ("::2", "in the block of compatible addresses"),
+    ("fc00::", "unique local, first"),
+    ("fc00::1", "unique local"),
+    ("fd00::1", "unique local"),
+    ("FD00::1", "unique local, upper case"),
+    ("fd00:ec2::254", "metadata"),
+    ("fd00:ec2::23", "container credentials"),
+    ("fd20:ce::254", "metadata"),
+    ("fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "unique local, last"),
+    ("fe80::", "link-local, first"),
+    ("fe80::1", "link-local"),
+    ("fe80::a9fe:a9fe", "link-local, metadata"),
+    ("fe80::1%25eth0", "a zone"),
+    ("fe80::1%eth0", "a zone, not encoded"),
+    ("fe80::1%251", "a zone by number"),
+    ("febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "link-local, last"),
+    ("fec0::1", "site-local"),
+    ("feff::1", "site-local, last"),
+    ("ff00::", "multicast, first"),
+    ("ff01::1", "multicast of the interface"),
+    ("ff02::1", "multicast of the link"),
+    ("ff02::fb", "multicast DNS"),
+    ("ff05::2", "multicast of the site"),
+    ("ff0e::1", "multicast, global"),
+    ("2001:db8::1", "documentation"),
+    ("2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", "documentation, last"),
+    ("3fff::1", "documentation, the newer block"),
+    ("3fff:fff:ffff:ffff:ffff:ffff:ffff:ffff", "documentation, the newer block, last"),
+    ("100::1", "discard only"),
+    ("100:0:0:1::1", "dummy prefix"),
+    ("5f00::1", "segment routing"),
+    ("2001::1", "Teredo"),
+    ("2001:2::1", "benchmarking"),
+    ("2001:10::1", "ORCHID"),
+    ("2001:20::1", "ORCHID, version 2"),
+    ("2001:1ff:ffff:ffff:ffff:ffff:ffff:ffff", "protocol assignments, last"),
+    ("2002::1", "6to4"),
+    ("4000::1", "not assigned"),
+    ("1fff:ffff::1", "just below what is assigned"),
+    ("e000::1", "not assigned"),
+    ("64:ff9b::808:808", "NAT64, where the operator names no prefix"),
+];
+
+pub(crate) fn rows() -> Vec<Row> {
+    TABLE.iter().map(|(host, why)| refused(format!("https://[{host}]/"), why)).collect()
+}
