@@ -10,8 +10,10 @@ pub mod creation;
 pub mod deliveries;
 pub mod inbox;
 pub mod money;
+pub mod late;
 pub mod records;
 mod samples;
+pub mod retention;
 pub mod survival;
 pub mod wishes;
 
@@ -25,7 +27,7 @@ use crate::TaskStore;
 /// A back end under test.
 #[async_trait]
 pub trait Harness: Send {
-    /// A fresh, empty store. Its clock stands still except for [`Self::pass`].
+    /// A fresh, empty store. Its clock begins within the first hour of 1970, and stands still except for [`Self::pass`].
     async fn open() -> Self
     where
         Self: Sized;
@@ -86,6 +88,8 @@ macro_rules! stamp_conformance {
                 a_task_that_is_not_claimed_cannot_be_advanced
                 keep_keeps_the_claim_and_renews_the_lease
                 due_ends_the_claim
+                a_step_that_crashed_counts_and_one_not_taken_does_not
+                tasks_that_crash_are_listed_and_pardoned
                 a_terminal_task_is_never_claimed_nor_advanced
             }
             attempts {
@@ -109,6 +113,21 @@ macro_rules! stamp_conformance {
                 an_ended_task_takes_no_wish_to_cancel
                 only_an_ended_task_can_be_forgotten
                 a_waiting_task_can_be_made_due
+            }
+            late {
+                an_ended_task_is_watched_until_its_time_is_over
+                a_late_result_is_paid_for_once
+                what_is_still_set_aside_pays_for_a_late_result
+                a_late_failure_frees_what_is_still_set_aside
+                a_stale_look_changes_nothing
+                a_free_task_has_late_results_too
+            }
+            retention {
+                a_task_goes_when_nothing_needs_it_any_more
+                random_histories_lose_nothing_before_its_time
+                results_without_an_end_go_with_their_task
+                keys_go_when_their_lifetimes_are_over
+                an_asset_goes_only_when_it_has_expired
             }
             records {
                 an_asset_is_read_back
@@ -157,6 +176,8 @@ mod tests {
             let Some(rest) = line.strip_prefix("pub async fn ") else { continue };
             let name = rest.split('(').next().unwrap();
             assert!(list.lines().any(|line| line.trim() == name), "{name} is not in stamp_conformance!");
+            include_str!("conformance/late.rs"),
         }
     }
+            include_str!("conformance/retention.rs"),
 }

@@ -5,7 +5,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::{AccountName, AssetId, Money, OwnerId, Scope, Settlement, Task, TaskId, Timestamp};
 
-use crate::{Delivery, DeliveryClaim, DeliveryState, NewDelivery, Tried};
+use crate::{
+    CrashingTask, Delivery, DeliveryClaim, DeliveryState, LateClaim, LateResult, LateWord, NewDelivery, Tried,
+};
 
 /// Durable tasks. What a method has answered with `Ok` survives the loss of the process and of power.
 ///
@@ -43,6 +45,19 @@ pub trait TaskStore: Send + Sync {
     async fn release(&self, claims: &[(TaskId, u64)], delay: Duration) -> Result<(), StoreError>;
 
     /// Until the next unclaimed task is due (zero if one is), or the next lease runs out; `None` if there is nothing to wait for.
+    /// Like [`Self::release`] for tasks with which no step was taken: what they have crashed before counts on.
+    async fn defer(&self, claims: &[(TaskId, u64)], delay: Duration) -> Result<(), StoreError>;
+
+    /// Like [`Self::release`] for a task whose step crashed: that counts as if the claim had lapsed.
+    async fn crashed(&self, claim: &(TaskId, u64), delay: Duration) -> Result<(), StoreError>;
+
+    /// Up to `max` live tasks of which at least `crashes_min` claims in a row, and at least one, have lapsed or crashed,
+    /// the worst first.
+    async fn crashing(&self, crashes_min: u32, max: usize) -> Result<Vec<CrashingTask>, StoreError>;
+
+    /// Forgets the crashes of a live task and makes it due at once unless somebody holds it. False if there are none.
+    async fn pardon(&self, id: &TaskId) -> Result<bool, StoreError>;
+
     async fn next_due_in(&self) -> Result<Option<Duration>, StoreError>;
 
     /// The tasks that have a live attempt, with its account: what the accounts' slots are counted from at the start.
@@ -101,6 +116,34 @@ pub trait TaskStore: Send + Sync {
     async fn replay_deliveries(&self, id: Option<&str>) -> Result<u64, StoreError>;
 
     /// Notes an asset whose bytes are already stored. A second one of that id is [`StoreError::Conflict`].
+    /// Takes up to `max` ended tasks whose upstreams may still be at work and are to be asked, oldest due first. Until
+    /// `lease` has passed or they are settled, nobody else gets them. Each claim gets a new epoch.
+    async fn claim_late(&self, lease: Duration, max: usize) -> Result<Vec<LateClaim>, StoreError>;
+
+    /// Notes what a look at a claimed one's upstream has shown, with what that does to the money: once, in one transaction.
+    /// The end of the task stays as it is. A claim that is no longer held changes nothing: [`StoreError::Stale`].
+    async fn settle_late(&self, claim: &LateClaim, word: &LateWord) -> Result<(), StoreError>;
+
+    /// Until the next ended task is to be looked at, or the next lease runs out; `None` if none is watched.
+    async fn next_late_in(&self) -> Result<Option<Duration>, StoreError>;
+
+    /// Up to `max` results that came after the end of their tasks, latest first.
+    async fn late_results(&self, max: usize) -> Result<Vec<LateResult>, StoreError>;
+
+    /// Deletes up to `max` tasks that ended at least `age` ago, with all that belongs to them but their ledger; how many.
+    /// A task stays while a key of idempotency leads to it, its message waits, its upstream is watched, or a result of it
+    /// has not expired. Results that would never expire do so with their task.
+    async fn purge_tasks(&self, age: Duration, max: usize) -> Result<usize, StoreError>;
+
+    /// Deletes up to `max` keys of idempotency whose lifetimes are over; how many.
+    async fn purge_keys(&self, max: usize) -> Result<usize, StoreError>;
+
+    /// Up to `max` assets that have expired: their bytes are to be removed, then their notes.
+    async fn expired_assets(&self, max: usize) -> Result<Vec<AssetId>, StoreError>;
+
+    /// Removes the notes of those assets, but of none that has not expired.
+    async fn drop_expired(&self, ids: &[AssetId]) -> Result<(), StoreError>;
+
     async fn put_asset(&self, asset: &AssetRecord) -> Result<(), StoreError>;
 
     /// Removes the note of an asset. False if there is none.
@@ -211,7 +254,8 @@ pub struct Claim {
     pub epoch: u64,
     /// Whether its owner wants it to stop.
     pub cancel_requested: bool,
-    /// How many claims before this one lapsed in a row: each time, its holder was gone before the claim came to its end.
+    /// How many claims before this one lapsed or crashed in a row: each time, its holder was gone before the claim came to
+    /// its end.
     pub crashes: u32,
 }
 

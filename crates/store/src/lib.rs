@@ -8,7 +8,9 @@ pub mod conformance;
 mod contract;
 mod deliveries;
 mod sqlite;
+mod late;
 
 pub use contract::*;
 pub use deliveries::{Delivery, DeliveryClaim, DeliveryState, NewDelivery, Tried};
 pub use sqlite::{Clock, SqliteSettings, SqliteStore};
+pub use late::{CrashingTask, LateClaim, LateResult, LateWord};

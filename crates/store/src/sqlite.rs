@@ -18,6 +18,7 @@ mod lock;
 mod migrations;
 mod readers;
 mod rows;
+mod retention;
 mod settings;
 mod tasks;
 mod wishes;
@@ -37,12 +38,13 @@ pub use self::settings::SqliteSettings;
 
 use self::checkpoint::Checkpointer;
 use self::lock::ServerLock;
+use self::claims::Reckoning;
 use self::readers::Readers;
 use self::rows::{ChangeRow, NewRow};
 use self::writer::Writer;
 use crate::{
-    Admission, AssetRecord, Claim, Delivery, DeliveryClaim, DeliveryState, Ending, Heard, KeyRecord,
-    ListTasks, Next, StoreError, TaskStore, Terms, Tried,
+    Admission, AssetRecord, Claim, CrashingTask, Delivery, DeliveryClaim, DeliveryState, Ending, Heard,
+    KeyRecord, LateClaim, LateResult, LateWord, ListTasks, Next, StoreError, TaskStore, Terms, Tried,
 };
 
 /// Tasks in one SQLite file. Dropped, it finishes the writes that are queued; that blocks for about one commit.
@@ -81,7 +83,8 @@ impl SqliteStore {
         let mut writer = connection::open_for_writing(path, settings.busy_timeout)?;
         migrations::run(path, &mut writer)?;
         if lock.is_some() {
-            let ended = claims::end_all(&writer, settings.clock.now())?;
+            let now = settings.clock.now();
+            let ended = claims::end_all(&writer, now)? + late::end_all(&writer, now)?;
             tracing::debug!(ended, "leases of the server before were ended");
         }
         let checkpoints = connection::open_for_writing(path, settings.busy_timeout)?;
@@ -175,7 +178,29 @@ impl TaskStore for SqliteStore {
     async fn release(&self, claims: &[(TaskId, u64)], delay: Duration) -> Result<(), StoreError> {
         let claims = claims.to_vec();
         let clock = self.clock.clone();
-        self.writer.write(move |c| claims::release(c, &claims, clock.now().plus(delay))).await
+        let over = Reckoning::Over;
+        self.writer.write(move |c| claims::give_back(c, &claims, clock.now().plus(delay), over)).await
+    }
+
+    async fn defer(&self, claims: &[(TaskId, u64)], delay: Duration) -> Result<(), StoreError> {
+        let (claims, clock) = (claims.to_vec(), self.clock.clone());
+        let same = Reckoning::Same;
+        self.writer.write(move |c| claims::give_back(c, &claims, clock.now().plus(delay), same)).await
+    }
+
+    async fn crashed(&self, claim: &(TaskId, u64), delay: Duration) -> Result<(), StoreError> {
+        let (claim, clock) = ([claim.clone()], self.clock.clone());
+        let one_more = Reckoning::OneMore;
+        self.writer.write(move |c| claims::give_back(c, &claim, clock.now().plus(delay), one_more)).await
+    }
+
+    async fn crashing(&self, crashes_min: u32, max: usize) -> Result<Vec<CrashingTask>, StoreError> {
+        self.scan(move |c| claims::crashing(c, crashes_min, max)).await
+    }
+
+    async fn pardon(&self, id: &TaskId) -> Result<bool, StoreError> {
+        let (id, clock) = (id.clone(), self.clock.clone());
+        self.writer.write(move |c| claims::pardon(c, &id, clock.now())).await
     }
 
     async fn next_due_in(&self) -> Result<Option<Duration>, StoreError> {
@@ -260,6 +285,45 @@ impl TaskStore for SqliteStore {
 
     async fn put_asset(&self, asset: &AssetRecord) -> Result<(), StoreError> {
         let asset = asset.clone();
+    async fn claim_late(&self, lease: Duration, max: usize) -> Result<Vec<LateClaim>, StoreError> {
+        let clock = self.clock.clone();
+        self.writer.write(move |c| late::claim(c, lease, max, clock.now())).await.map(late::decode)
+    }
+
+    async fn settle_late(&self, claim: &LateClaim, word: &LateWord) -> Result<(), StoreError> {
+        let (id, epoch, clock) = (claim.task.id.clone(), claim.epoch, self.clock.clone());
+        let settled = late::Settled::encode(&claim.task, word)?;
+        self.writer.write(move |c| late::settle(c, (id.as_str(), epoch), &settled, clock.now())).await
+    }
+
+    async fn next_late_in(&self) -> Result<Option<Duration>, StoreError> {
+        self.read(|c| late::next_in(c, self.clock.now()))
+    }
+
+    async fn late_results(&self, max: usize) -> Result<Vec<LateResult>, StoreError> {
+        self.scan(move |c| late::results(c, max)).await
+    }
+
+    async fn purge_tasks(&self, age: Duration, max: usize) -> Result<usize, StoreError> {
+        let clock = self.clock.clone();
+        self.writer.write(move |c| retention::purge_tasks(c, age, max, clock.now())).await
+    }
+
+    async fn purge_keys(&self, max: usize) -> Result<usize, StoreError> {
+        let clock = self.clock.clone();
+        self.writer.write(move |c| retention::purge_keys(c, max, clock.now())).await
+    }
+
+    async fn expired_assets(&self, max: usize) -> Result<Vec<AssetId>, StoreError> {
+        let clock = self.clock.clone();
+        self.scan(move |c| retention::expired_assets(c, max, clock.now())).await
+    }
+
+    async fn drop_expired(&self, ids: &[AssetId]) -> Result<(), StoreError> {
+        let (ids, clock) = (ids.to_vec(), self.clock.clone());
+        self.writer.write(move |c| retention::drop_expired(c, &ids, clock.now())).await
+    }
+
         self.writer.write(move |c| assets::put(c, &asset)).await
     }
 

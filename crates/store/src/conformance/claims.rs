@@ -172,3 +172,60 @@ pub async fn claims_that_lapse_are_counted_until_one_comes_to_its_end(harness: &
     advance(&*store, &mut claim, TaskEvent::SubmitUnknown { reason }, NOW).await;
     assert_eq!(claim_one(&*store).await.crashes, 0);
 }
+
+/// A crash of one step is like the loss of its holder. A claim that is given back in good order ends the row.
+pub async fn a_step_that_crashed_counts_and_one_not_taken_does_not(harness: &mut dyn Harness) {
+    let store = harness.store();
+    create(&*store, &task("a", "ann")).await;
+    let first = claim_one(&*store).await;
+    let held = (first.task.id.clone(), first.epoch);
+    store.crashed(&held, LEASE).await.expect("crashed");
+    store.crashed(&held, Duration::ZERO).await.expect("crashed");
+    assert!(claim_all(&*store).await.is_empty(), "it comes back after the delay, and is no longer held");
+    harness.pass(LEASE);
+    let second = claim_one(&*store).await;
+    assert_eq!((second.crashes, &second.task), (1, &first.task));
+    let held = [(second.task.id.clone(), second.epoch)];
+    store.defer(&held, Duration::ZERO).await.expect("defer");
+    let third = claim_one(&*store).await;
+    assert_eq!(third.crashes, 1);
+    let held = [(third.task.id.clone(), third.epoch)];
+    store.release(&held, Duration::ZERO).await.expect("release");
+    assert_eq!(claim_one(&*store).await.crashes, 0);
+}
+
+/// Live ones only.
+pub async fn tasks_that_crash_are_listed_and_pardoned(harness: &mut dyn Harness) {
+    let store = harness.store();
+    let crash = async |id: &str, times: u32| {
+        create(&*store, &task(id, "ann")).await;
+        for _time in 0..times {
+            let claim = claim_one(&*store).await;
+            store.crashed(&(claim.task.id, claim.epoch), Duration::ZERO).await.expect("crashed");
+        }
+        let claim = claim_one(&*store).await;
+        store.defer(&[(claim.task.id, claim.epoch)], 2 * LEASE).await.expect("defer");
+    };
+    for (id, times) in [("never", 0), ("twice", 2), ("often", 4), ("ended", 3)] {
+        crash(id, times).await;
+    }
+    harness.pass(2 * LEASE);
+    let mut claims = claim_all(&*store).await;
+    let mut ended = claims.pop().expect("the last");
+    assert_eq!(ended.task.id.as_str(), "ended");
+    advance(&*store, &mut ended, TaskEvent::DeadlinePassed, NOW).await;
+    let listed = store.crashing(2, 10).await.expect("crashing");
+    let listed: Vec<_> = listed.iter().map(|task| (task.task.as_str(), task.crashes)).collect();
+    assert_eq!(listed, [("often", 4), ("twice", 2)]);
+    assert_eq!(store.crashing(3, 10).await.expect("crashing").len(), 1);
+    assert_eq!(store.crashing(0, 1).await.expect("crashing")[0].state, "queued");
+
+    let claims: Vec<_> = claims.into_iter().map(|claim| (claim.task.id, claim.epoch)).collect();
+    store.defer(&claims, LEASE).await.expect("defer");
+    let often = domain::TaskId::new("often");
+    assert!(store.pardon(&often).await.expect("pardon"));
+    assert!(!store.pardon(&often).await.expect("pardon"), "it has no crashes any more");
+    assert!(!store.pardon(&domain::TaskId::new("never")).await.expect("pardon"));
+    let claim = claim_one(&*store).await;
+    assert_eq!((claim.task.id, claim.crashes), (often, 0), "it is due at once");
+}

@@ -3,16 +3,19 @@
 
 use std::time::Duration;
 
-use domain::{TaskId, Timestamp};
-use rusqlite::{Connection, OptionalExtension, params};
+use domain::{OwnerId, TaskId, Timestamp};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::failed;
 use super::rows::TaskRow;
-use crate::{Claim, StoreError};
+use crate::{Claim, CrashingTask, StoreError};
 
 const DUE: &str = "SELECT id, owner, dialect, request, state_data, created_at, deadline_at, quote, version
                    FROM tasks WHERE due_at <= ?1 ORDER BY due_at LIMIT ?2";
 const NEXT_DUE: &str = "SELECT due_at FROM tasks WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1";
+/// Of those that crash, the worst first.
+const CRASHING: &str = "SELECT id, owner, model, state, crashes, deadline_at FROM tasks
+                        WHERE crashes > 0 AND crashes >= ?1 AND due_at IS NOT NULL ORDER BY crashes DESC LIMIT ?2";
 const END_ALL: &str = "UPDATE tasks SET lease_holder = NULL, due_at = ?1, crashes = crashes + 1
                        WHERE due_at IS NOT NULL AND lease_holder IS NOT NULL";
 
@@ -83,16 +86,34 @@ pub(super) fn decode(rows: Vec<ClaimedRow>) -> Vec<Claim> {
     rows.into_iter().filter_map(decode).collect()
 }
 
+/// What the end of a claim says of the crashes before it.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Reckoning {
+    /// Nothing was amiss: the row of crashes is over.
+    Over,
+    /// No step was taken.
+    Same,
+    /// The step crashed, too.
+    OneMore,
+}
+
 /// Ends those of `claims` that are still held; their tasks are due at `due_at`.
-pub(super) fn release(
+pub(super) fn give_back(
     connection: &Connection,
     claims: &[(TaskId, u64)],
     due_at: Timestamp,
+    reckoning: Reckoning,
 ) -> Result<(), StoreError> {
-    let sql = "UPDATE tasks SET lease_holder = NULL, due_at = ?3
+    let sql = "UPDATE tasks SET lease_holder = NULL, due_at = ?3, crashes = crashes * ?4 + ?5
                WHERE id = ?1 AND lease_epoch = ?2 AND lease_holder IS NOT NULL";
+    let (times, plus) = match reckoning {
+        Reckoning::Over => (0, 0),
+        Reckoning::Same => (1, 0),
+        Reckoning::OneMore => (1, 1),
+    };
     let release = |(id, epoch): &(TaskId, u64)| {
-        connection.prepare_cached(sql)?.execute(params![id.as_str(), epoch, due_at.as_millis()])
+        let values = params![id.as_str(), epoch, due_at.as_millis(), times, plus];
+        connection.prepare_cached(sql)?.execute(values)
     };
     claims.iter().try_for_each(|claim| release(claim).map(|_| ())).map_err(failed("releasing tasks"))
 }
@@ -100,6 +121,39 @@ pub(super) fn release(
 /// Ends all claims; their tasks are due `now`. Only for who is sure that every holder is dead.
 pub(super) fn end_all(connection: &Connection, now: Timestamp) -> Result<usize, StoreError> {
     connection.execute(END_ALL, [now.as_millis()]).map_err(failed("ending leases"))
+}
+
+/// Up to `max` live tasks that have crashed at least `crashes_min` times in a row, the worst first.
+pub(super) fn crashing(
+    connection: &Connection,
+    crashes_min: u32,
+    max: usize,
+) -> Result<Vec<CrashingTask>, StoreError> {
+    let task = |row: &Row<'_>| {
+        Ok(CrashingTask {
+            task: TaskId::new(row.get::<_, String>("id")?),
+            owner: OwnerId::new(row.get::<_, String>("owner")?),
+            model: row.get("model")?,
+            state: row.get("state")?,
+            crashes: row.get("crashes")?,
+            deadline_at: Timestamp::from_millis(row.get("deadline_at")?),
+        })
+    };
+    let read = || {
+        let max = i64::try_from(max).unwrap_or(i64::MAX);
+        let mut statement = connection.prepare_cached(CRASHING)?;
+        statement.query_map(params![crashes_min, max], task)?.collect::<rusqlite::Result<_>>()
+    };
+    read().map_err(failed("listing tasks that crash"))
+}
+
+/// Forgets the crashes of a live task, and makes it due `now` unless somebody holds it. Whether there was one.
+pub(super) fn pardon(connection: &Connection, id: &TaskId, now: Timestamp) -> Result<bool, StoreError> {
+    let sql = "UPDATE tasks SET crashes = 0,
+                                due_at = CASE WHEN lease_holder IS NULL THEN MIN(due_at, ?2) ELSE due_at END
+               WHERE id = ?1 AND due_at IS NOT NULL AND crashes > 0";
+    let update = || connection.prepare_cached(sql)?.execute(params![id.as_str(), now.as_millis()]);
+    Ok(update().map_err(failed("forgetting crashes"))? == 1)
 }
 
 /// Until the next task may be claimed.
@@ -126,6 +180,7 @@ mod tests {
             let mut rows = statement.raw_query();
             rows.next().unwrap().unwrap().get("detail").unwrap()
         };
+        assert!(plan(CRASHING).contains("USING INDEX tasks_crashing"), "{}", plan(CRASHING));
         for sql in [DUE, END_ALL] {
             assert!(plan(sql).contains("USING INDEX tasks_live"), "{}", plan(sql));
         }

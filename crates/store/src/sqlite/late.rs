@@ -10,14 +10,12 @@ use super::rows::{TaskRow, decode_json, encode_json};
 use super::{failed, ledger};
 use crate::{LateClaim, LateResult, LateWord, StoreError};
 
-const DUE: &str =
-    "SELECT id, owner, dialect, request, state_data, created_at, deadline_at, quote, version
+const DUE: &str = "SELECT id, owner, dialect, request, state_data, created_at, deadline_at, quote, version
      FROM late_watches JOIN tasks ON tasks.id = late_watches.task_id
      WHERE late_watches.due_at <= ?1 ORDER BY late_watches.due_at LIMIT ?2";
 const NEXT_DUE: &str = "SELECT due_at FROM late_watches WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1";
 const END_ALL: &str = "UPDATE late_watches SET due_at = ?1 WHERE due_at > ?1";
-const RESULTS: &str =
-    "SELECT late_watches.task_id, owner, model, outputs, settled_at,
+const RESULTS: &str = "SELECT late_watches.task_id, owner, model, outputs, settled_at,
             (SELECT account FROM attempts WHERE task_id = tasks.id ORDER BY number DESC LIMIT 1) AS account,
             (SELECT SUM(amount) FROM ledger
              WHERE task_id = tasks.id AND kind IN ('capture', 'late_adjustment')) AS amount
@@ -80,7 +78,9 @@ pub(super) fn claim(
     let read = || {
         let max = i64::try_from(max).unwrap_or(i64::MAX);
         let mut statement = connection.prepare_cached(DUE)?;
-        statement.query_map(params![now.as_millis(), max], TaskRow::read)?.collect::<rusqlite::Result<Vec<_>>>()
+        statement
+            .query_map(params![now.as_millis(), max], TaskRow::read)?
+            .collect::<rusqlite::Result<Vec<_>>>()
     };
     let sql = "UPDATE late_watches SET lease_epoch = lease_epoch + 1, due_at = ?2
                WHERE task_id = ?1 RETURNING lease_epoch, until_at <= ?3";

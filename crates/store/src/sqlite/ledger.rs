@@ -18,6 +18,26 @@ pub(super) struct Entry {
     handle: Option<String>,
 }
 
+/// What was heard of an upstream after the end of its task, in money.
+#[derive(Debug, Clone)]
+pub(super) struct Late {
+    paid: Entry,
+    release: Entry,
+}
+
+impl Late {
+    /// It charges that price for the work of that handle.
+    pub(super) fn charged(task: &Task, price: Money, handle: &str) -> Self {
+        let paid = Entry { handle: Some(handle.to_owned()), ..paid(task, "capture", price) };
+        Self { paid, release: entry(task, "release", Money::ZERO) }
+    }
+
+    /// It charges nothing.
+    pub(super) fn free_of_charge(task: &Task) -> Self {
+        Self { paid: paid(task, "capture", Money::ZERO), release: entry(task, "release", Money::ZERO) }
+    }
+}
+
 /// What is set aside for a new task; nothing if it is free.
 pub(super) fn reserve(task: &Task) -> Option<Entry> {
     let reserved = task.quote.reserved;
@@ -28,8 +48,32 @@ pub(super) fn reserve(task: &Task) -> Option<Entry> {
 pub(super) fn end(task: &Task, settlement: Settlement) -> Vec<Entry> {
     let Settlement { captured, released } = settlement;
     let capture = Entry { handle: handle(task), ..paid(task, "capture", captured) };
-    let entries = [capture, entry(task, "release", released)];
+    without_nothing([capture, entry(task, "release", released)])
+}
+
+/// Settles what the end of the task has left set aside. If that was freed, what is charged is added as an adjustment: a
+/// task's reserve is always the sum of its capture and its release.
+pub(super) fn settle_late(connection: &Connection, late: &Late, now: Timestamp) -> Result<(), StoreError> {
+    let Late { paid, release } = late.clone();
+    let reserved = set_aside(connection, &release.task).map_err(failed("reading the ledger"))?;
+    let entries = if reserved > Money::ZERO {
+        let Settlement { captured, released } = Settlement::capture(reserved, paid.amount);
+        without_nothing([Entry { amount: captured, ..paid }, Entry { amount: released, ..release }])
+    } else {
+        without_nothing([Entry { kind: "late_adjustment", ..paid }])
+    };
+    append(connection, &entries, now)
+}
+
+fn without_nothing<const N: usize>(entries: [Entry; N]) -> Vec<Entry> {
     entries.into_iter().filter(|entry| entry.amount > Money::ZERO).collect()
+}
+
+/// What is still set aside for the task.
+fn set_aside(connection: &Connection, task: &str) -> rusqlite::Result<Money> {
+    let sql = "SELECT COALESCE(SUM(CASE kind WHEN 'reserve' THEN amount ELSE -amount END), 0) FROM ledger
+               WHERE task_id = ?1 AND kind <> 'late_adjustment'";
+    connection.prepare_cached(sql)?.query_row([task], |row| row.get(0)).map(Money::from_billionths)
 }
 
 fn entry(task: &Task, kind: &'static str, amount: Money) -> Entry {
@@ -71,10 +115,11 @@ pub(super) fn append(connection: &Connection, entries: &[Entry], now: Timestamp)
             entry.handle,
             now.as_millis(),
         ])?;
-        if entry.kind == "release" {
-            free(connection, &entry.owner, entry.amount)?;
+        match entry.kind {
+            "release" => commit(connection, &entry.owner, -entry.amount.billionths()),
+            "late_adjustment" => commit(connection, &entry.owner, entry.amount.billionths()),
+            _ => Ok(()),
         }
-        Ok(())
     };
     for entry in entries {
         append(entry).map_err(|error: rusqlite::Error| match error {
@@ -87,8 +132,9 @@ pub(super) fn append(connection: &Connection, entries: &[Entry], now: Timestamp)
     Ok(())
 }
 
-fn free(connection: &Connection, owner: &str, amount: Money) -> rusqlite::Result<()> {
-    let sql = "UPDATE owners SET committed = committed - ?2 WHERE owner = ?1";
-    connection.prepare_cached(sql)?.execute(params![owner, amount.billionths()])?;
+/// Adds to what an owner has set aside or spent.
+fn commit(connection: &Connection, owner: &str, billionths: i64) -> rusqlite::Result<()> {
+    let sql = "UPDATE owners SET committed = committed + ?2 WHERE owner = ?1";
+    connection.prepare_cached(sql)?.execute(params![owner, billionths])?;
     Ok(())
 }

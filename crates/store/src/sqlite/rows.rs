@@ -208,11 +208,11 @@ impl AttemptRow {
     }
 }
 
-fn encode_json(value: &impl Serialize) -> Result<String, StoreError> {
+pub(super) fn encode_json(value: &impl Serialize) -> Result<String, StoreError> {
     serde_json::to_string(value)
         .map_err(|error| StoreError::Backend { operation: "encoding a task", source: Box::new(error) })
 }
 
-fn decode_json<T: DeserializeOwned>(task: &str, what: &str, text: &str) -> Result<T, StoreError> {
+pub(super) fn decode_json<T: DeserializeOwned>(task: &str, what: &str, text: &str) -> Result<T, StoreError> {
     serde_json::from_str(text).map_err(|error| StoreError::Corrupt(format!("{what} of task {task}: {error}")))
 }

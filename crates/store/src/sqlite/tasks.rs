@@ -148,7 +148,7 @@ pub(super) fn advance(
         "UPDATE tasks SET state = ?4, state_data = ?5, ended_at = ?6, version = version + 1, due_at = ?7,
                                 lease_holder = CASE WHEN ?8 THEN lease_holder END,
                                 crashes = CASE WHEN ?8 THEN crashes ELSE 0 END
-               WHERE id = ?1 AND (version = ?2 OR ?9) AND (lease_epoch = ?3 AND lease_holder IS NOT NULL OR ?10)
+               WHERE id = ?1 AND (version = ?2 AND lease_holder IS NOT NULL OR ?9) AND (lease_epoch = ?3 OR ?10)
                RETURNING owner, version";
     let update = || {
         let mut statement = connection.prepare_cached(sql)?;

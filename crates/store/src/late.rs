@@ -1,0 +1,75 @@
+//! What the store knows of tasks after their end, and of those that crash whoever works on them.
+
+use std::time::Duration;
+
+use domain::{AccountName, Money, Output, OwnerId, Task, TaskId, Timestamp};
+
+/// A task that has ended while its upstream may still be at work; only its holder may say what became of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LateClaim {
+    /// The task as stored; also one that its owner has forgotten.
+    pub task: Task,
+    /// What proves the claim.
+    pub epoch: u64,
+    /// Whether the time of the watch is over, so that this look is the last.
+    pub is_last: bool,
+}
+
+/// What a look at the upstream of an ended task has shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LateWord {
+    /// Nothing definite: it is looked at again after this long, or when the time of the watch is over.
+    NothingYet {
+        /// The delay.
+        after: Duration,
+    },
+    /// It has finished. What it costs is spent of what is still set aside for the task, else added as a late adjustment.
+    Finished {
+        /// The results, which are kept.
+        outputs: Vec<Output>,
+        /// What it costs.
+        price: Money,
+        /// The upstream's own id of the task, for its bill.
+        handle: String,
+    },
+    /// It has definitely failed. What is still set aside for the task is free again.
+    Failed,
+    /// Nobody will ever know. What is still set aside for the task stays so.
+    GivenUp,
+}
+
+/// What came after the end of its task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LateResult {
+    /// The task.
+    pub task: TaskId,
+    /// Whose it is.
+    pub owner: OwnerId,
+    /// Its public model.
+    pub model: String,
+    /// Who did the work.
+    pub account: AccountName,
+    /// What was spent on it.
+    pub amount: Money,
+    /// The results.
+    pub outputs: Vec<Output>,
+    /// When it was noticed.
+    pub at: Timestamp,
+}
+
+/// A live task whose holders were gone, again and again, before their claims came to their end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CrashingTask {
+    /// The task.
+    pub task: TaskId,
+    /// Whose it is.
+    pub owner: OwnerId,
+    /// Its public model.
+    pub model: String,
+    /// The name of its state.
+    pub state: String,
+    /// How often in a row.
+    pub crashes: u32,
+    /// When it ends at the latest.
+    pub deadline_at: Timestamp,
+}
