@@ -266,22 +266,42 @@ fn parts(
 ) -> anyhow::Result<Parts> {
     let sandbox_url = sandbox.map(|sandbox| format!("http://{}", sandbox.addr()));
     let Routing { catalogue, router, accounts } = routing(config, sandbox_url.as_deref())?;
-    let upstream = Upstream::new(upstream::Settings {
-        connect_timeout: config.tasks.connect_timeout,
-        reply_bytes_max: usize::try_from(config.tasks.reply_bytes_max)?,
-        idle_per_host_max: IDLE_PER_HOST_MAX,
-        allow: config.egress.allow.iter().map(|text| text.parse()).collect::<Result<_, _>>()?,
-    });
     Ok(Parts {
         store,
         catalogue,
         router,
         accounts,
-        upstream,
+        upstream: way_out(config)?,
         rates,
         assets: AssetStorage::new(config.data_dir.join("assets")),
         settings: task_settings(config, base_url, hint_settings(config)?),
     })
+}
+
+fn way_out(config: &Config) -> anyhow::Result<Upstream> {
+    let settings = upstream::Settings {
+        connect_timeout: config.tasks.connect_timeout,
+        reply_bytes_max: usize::try_from(config.tasks.reply_bytes_max)?,
+        idle_per_host_max: IDLE_PER_HOST_MAX,
+        allow: config.egress.allow.iter().map(|text| text.parse()).collect::<Result<_, _>>()?,
+    };
+    let egress = &config.egress;
+    let authorities = match &egress.ca_file {
+        None => Vec::new(),
+        Some(file) => {
+            let pem = std::fs::read(file).with_context(|| format!("reading {}", file.display()))?;
+            upstream::authorities(&pem)
+                .with_context(|| format!("egress.ca_file: {} holds no certificates", file.display()))?
+        }
+    };
+    let egress = upstream::Egress {
+        allow_names: egress.allow_names.clone(),
+        nameservers: egress.nameservers.iter().map(|text| text.parse()).collect::<Result<_, _>>()?,
+        nat64_prefix: egress.nat64_prefix.as_deref().map(str::parse).transpose()?,
+        proxy: egress.proxy.as_deref().map(str::parse).transpose()?,
+        authorities,
+    };
+    Ok(Upstream::with_egress(settings, &egress))
 }
 
 fn task_settings(config: &Config, base_url: String, hints: Option<HintSettings>) -> tasks::Settings {
