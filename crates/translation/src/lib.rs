@@ -4,7 +4,8 @@
 //! Each API is one folder below `apis/`, whichever faces it has. To add one, see `docs/guide/adding-an-api.md`.
 //! What the folders share: `outgoing` makes calls that hold media, `wishes` refuses what a call would leave out; `fields`
 //! and `inputs` read clients' JSON, `multipart` their forms, `upload` their files, `callback` where they listen,
-//! `lenient` upstreams' JSON, `refusal` an upstream's "no", `webhook` what proves its callbacks; `answer` makes replies to
+//! `lenient` upstreams' JSON, `refusal` an upstream's "no", `webhook` what proves its callbacks,
+//! `lost` which of its tasks may be one whose answer was lost; `answer` makes replies to
 //! clients, `progress` the percentage and `rfc3339` the moments in them; `key` finds a client's key.
 
 mod answer;
@@ -17,6 +18,7 @@ mod google;
 mod inputs;
 mod key;
 mod lenient;
+mod lost;
 mod media;
 mod multipart;
 mod outgoing;

@@ -54,6 +54,13 @@ impl Refusal {
         }
     }
 
+    /// Whether a status leaves open what became of a submission, whatever stands in the body: the upstream, or something on the
+    /// way to it, may have stumbled after the submission was accepted.
+    pub(crate) fn leaves_open(status: StatusCode) -> bool {
+        let may_have_stumbled = matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::CONFLICT);
+        may_have_stumbled || !(status.is_success() || status.is_client_error())
+    }
+
     /// The same, unless the upstream's words show that it is the content that it refuses.
     pub(crate) fn or_policy(self, said: &str) -> Self {
         let may_be = matches!(self.kind, FailureKind::UpstreamRejected | FailureKind::GenerationFailed);
@@ -134,6 +141,12 @@ mod tests {
         }
         for status in [200, 201, 202, 301, 302, 408, 409, 418, 499, 500, 501, 502, 503, 504, 529] {
             assert_eq!(Refusal::by_status(StatusCode::from_u16(status).unwrap()), None, "{status}");
+        }
+        for status in [100, 302, 408, 409, 500, 503, 599, 999] {
+            assert!(Refusal::leaves_open(StatusCode::from_u16(status).unwrap()), "{status}");
+        }
+        for status in [200, 202, 400, 404, 418, 429, 499] {
+            assert!(!Refusal::leaves_open(StatusCode::from_u16(status).unwrap()), "{status}");
         }
     }
 

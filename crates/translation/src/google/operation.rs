@@ -85,7 +85,7 @@ fn error_in(reply: &Reply) -> HttpError {
 /// What a reply without an operation proves: by Google's word for it, else by the status.
 fn refusal(error: &HttpError, status: StatusCode) -> Option<Refusal> {
     // Another status proves nothing, whatever the body says.
-    if !status.is_client_error() {
+    if status.is_success() || Refusal::leaves_open(status) {
         return None;
     }
     let is_about_key = error.details.iter().any(|detail| detail.reason.starts_with("API_KEY"));

@@ -1,8 +1,8 @@
 //! A reply through a provider: decoded, and what it says told to clients.
 
-use domain::{Failure, GenerationRequest, Output, OutputMedia, Scope, TaskState, Timestamp};
+use domain::{Call, Failure, GenerationRequest, Output, OutputMedia, Scope, TaskState, Timestamp};
 use fastrand::Rng;
-use translation::{DIALECTS, PollTarget, Progress, Provider, Results, SubmitOutcome};
+use translation::{DIALECTS, Found, LostSubmission, PollTarget, Progress, Provider, Results, SubmitOutcome};
 
 use crate::corpus::Corpus;
 use crate::message::Message;
@@ -11,6 +11,8 @@ use crate::world::{self, check_answer, check_failure, check_upstream_call, check
 
 /// Bytes of a reason for the operator.
 const REASON_CHARS_MAX: usize = 1025;
+/// The prompt that the fixtures of lists have.
+const FOUND_PROMPT: &str = "A cat surfing at sunset";
 /// Results of one task.
 const RESULTS_MAX: usize = 16;
 
@@ -79,6 +81,38 @@ pub(crate) fn check_poll(
             "failed"
         }
         Progress::Unclear { reason } => {
+            check_reason(&reason);
+            "unclear"
+        }
+    }
+}
+
+/// Checks what `provider` takes `message` for after a search for a lost submission, and as a callback.
+pub(crate) fn check_find(
+    provider: &'static dyn Provider,
+    message: &Message,
+    random: &mut Rng,
+) -> &'static str {
+    let callback = Call { headers: message.headers.clone(), ..Call::post_json("/", message.body.to_vec()) };
+    let handle = measured(message.size(), || provider.handle_in_callback(&callback));
+    assert!(handle.is_none_or(|handle| !handle.trim().is_empty()), "a handle of spaces");
+    let reply = message.reply();
+    let request = GenerationRequest::new(Scope::Videos, "veo3.1", FOUND_PROMPT);
+    let attempt_key = texts::text(random);
+    // From the beginning of time on, so that it is the rest that decides.
+    let (upstream_model, intended_at) = (model(provider, random), Timestamp::from_millis(i64::MIN));
+    let lost = LostSubmission { attempt_key: &attempt_key, upstream_model, request: &request, intended_at };
+    provider.encode_find(&lost).iter().for_each(check_upstream_call);
+    match measured(message.size(), || provider.decode_find(&lost, &reply)) {
+        Found::Tasks(handles) => {
+            for handle in &handles {
+                assert!(!handle.trim().is_empty(), "a handle of spaces");
+                check_polls(provider, &PollTarget { handle, upstream_model, request: &request });
+            }
+            "tasks"
+        }
+        Found::Absent => "absent",
+        Found::Unclear { reason } => {
             check_reason(&reason);
             "unclear"
         }

@@ -1,10 +1,11 @@
-//! What there is to try: one target for each endpoint of each dialect, and two for each provider.
+//! What there is to try: one target for each endpoint of each dialect, and three for each provider.
 
+use domain::{GenerationRequest, Scope, Timestamp};
 use fastrand::Rng;
-use translation::{Action, DIALECTS, Dialect, Endpoint, PROVIDERS, PathParams, Provider};
+use translation::{Action, DIALECTS, Dialect, Endpoint, LostSubmission, PROVIDERS, PathParams, Provider};
 
 use crate::check_call::check_call;
-use crate::check_reply::{check_poll, check_submit};
+use crate::check_reply::{check_find, check_poll, check_submit};
 use crate::corpus::{Corpus, Seed};
 use crate::message::Message;
 use crate::mutate::mutate;
@@ -99,7 +100,7 @@ fn of_endpoint<'a>(
     }
 }
 
-fn of_provider<'a>(provider: &'static dyn Provider, corpus: &'a Corpus) -> [Target<'a>; 2] {
+fn of_provider<'a>(provider: &'static dyn Provider, corpus: &'a Corpus) -> [Target<'a>; 3] {
     let seeds = || {
         let own = corpus.replies.iter().filter(|seed| seed.api == provider.name());
         own.map(|seed| (seed, PathParams::default())).collect()
@@ -111,10 +112,22 @@ fn of_provider<'a>(provider: &'static dyn Provider, corpus: &'a Corpus) -> [Targ
     let poll = Target::of(format!("{} poll", provider.name()), &corpus.replies, move |message, random| {
         check_poll(provider, message, corpus, random)
     });
+    let find = Target::of(format!("{} find", provider.name()), &corpus.replies, move |message, random| {
+        check_find(provider, message, random)
+    });
     [
         Target { seeds: seeds(), wanted: &["accepted", "finished"], ..submit },
         Target { seeds: seeds(), wanted: &["finished", "unclear"], ..poll },
+        Target { seeds: seeds(), wanted: if finds(provider) { &["tasks", "absent"] } else { &[] }, ..find },
     ]
+}
+
+/// Whether it looks for lost submissions.
+fn finds(provider: &dyn Provider) -> bool {
+    let request = GenerationRequest::new(Scope::Videos, "veo3.1", "a cat");
+    let intended_at = Timestamp::from_millis(0);
+    let lost = LostSubmission { attempt_key: "x", upstream_model: "m", request: &request, intended_at };
+    provider.encode_find(&lost).is_some()
 }
 
 /// FNV-1a, which stays the same from one compiler to the next.

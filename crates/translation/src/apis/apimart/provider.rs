@@ -20,6 +20,9 @@ use crate::{
 
 static MODELS: LazyLock<Vec<ServedModel>> = LazyLock::new(|| served_models(include_str!("models.toml")));
 
+/// See [`Provider::key_lifetime`].
+const KEY_LIFETIME: Duration = Duration::from_secs(10 * 60);
+
 impl Provider for ApiMart {
     fn name(&self) -> &'static str {
         NAME
@@ -47,8 +50,7 @@ impl Provider for ApiMart {
 
     fn decode_submit(&self, reply: &Reply) -> SubmitOutcome {
         let unknown = |what: &str| SubmitOutcome::Unknown { reason: puzzling(what, reply) };
-        // A server error proves nothing, whatever it says.
-        if reply.status.is_server_error() {
+        if Refusal::leaves_open(reply.status) {
             return unknown("neither accepted nor refused");
         }
         let envelope = Envelope::<Submitted>::parse(&reply.body);
@@ -68,6 +70,12 @@ impl Provider for ApiMart {
             Some(refusal) => SubmitOutcome::Rejected(refusal.or_policy(said).failure_in(reply, said)),
             None => unknown("neither accepted nor refused"),
         }
+    }
+
+    /// APIMart's documents have the key survive a lost connection and a crash of the client, but name no time. As long as they
+    /// let a client wait for a result is a time that they must mean; longer is a guess that could cost a second task.
+    fn key_lifetime(&self) -> Option<Duration> {
+        Some(KEY_LIFETIME)
     }
 
     /// In English, so that the words of a failure are known ones.

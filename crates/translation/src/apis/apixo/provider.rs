@@ -48,14 +48,16 @@ impl Provider for Apixo {
         let (model, mode) = model_and_mode(context.upstream_model);
         let (vendor, vendor_input) = vendor(request);
         let path = format!("/api/v1/generateTask/{}", web::component(model));
+        // Where TLS is not spoken, apixo would refuse the whole.
+        let callback_url = context.callback_url.filter(|url| url.starts_with("https://"));
         match (request.scope, model) {
             (Scope::Videos, VEO) => {
                 let input = input::encode_veo(request, mode, context.base_url, vendor_input)?;
-                Ok(submission(path, request, context.callback_url, input, vendor))
+                Ok(submission(path, request, callback_url, input, vendor))
             }
             (Scope::Images, model) if model != VEO => {
                 let input = input::encode_image(request, model, context.base_url, vendor_input)?;
-                Ok(submission(path, request, context.callback_url, input, vendor))
+                Ok(submission(path, request, callback_url, input, vendor))
             }
             (scope, model) => Err(Unsupported {
                 field: "scope",
@@ -80,6 +82,12 @@ impl Provider for Apixo {
             Some(refusal) => SubmitOutcome::Rejected(refusal.or_policy(&said).failure_in(reply, &said)),
             None => SubmitOutcome::Unknown { reason: puzzling("neither accepted nor refused", reply) },
         }
+    }
+
+    /// The body is that of a poll.
+    fn handle_in_callback(&self, call: &Call) -> Option<String> {
+        let envelope = Envelope::<Submitted>::parse(&call.body)?;
+        web::handle(&envelope.data?.task_id).ok()
     }
 
     fn encode_poll(&self, target: &PollTarget<'_>) -> Call {
@@ -153,10 +161,10 @@ fn vendor(request: &GenerationRequest) -> (Map<String, Value>, Map<String, Value
     (outer, inner)
 }
 
-/// What a reply without a task id proves. Status and body say the same code; where they do not, a server error proves
-/// nothing, and else the body counts.
+/// What a reply without a task id proves. Status and body say the same code; where they do not, a status that leaves
+/// the matter open does, and else the body counts.
 fn refusal(status: StatusCode, code: Option<i64>, said: &str) -> Option<Refusal> {
-    if status.is_server_error() {
+    if Refusal::leaves_open(status) {
         return None;
     }
     let code =

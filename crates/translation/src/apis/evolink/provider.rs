@@ -128,6 +128,12 @@ impl Provider for EvoLink {
         }
     }
 
+    /// The body is that of a poll.
+    fn handle_in_callback(&self, call: &Call) -> Option<String> {
+        let task: TaskObject = serde_json::from_slice(&call.body).ok()?;
+        web::handle(&task.id).ok()
+    }
+
     fn encode_upload(&self, file: &UploadFile<'_>) -> Option<Call> {
         Some(files::encode_call(file))
     }
@@ -214,7 +220,7 @@ fn with_vendor(body: &Generation<'_>, request: &GenerationRequest) -> Value {
 /// What a reply without a task id proves: by EvoLink's own word, else by the status.
 fn refusal(error: &HttpError, status: StatusCode) -> Option<Refusal> {
     // Another status proves nothing, whatever the body says.
-    if !status.is_client_error() {
+    if status.is_success() || Refusal::leaves_open(status) {
         return None;
     }
     match error.r#type.as_str() {

@@ -109,6 +109,11 @@ impl Provider for Fal {
         Some(Call::get(format!("{}/cancel", request_path(target))).with_method(Method::PUT))
     }
 
+    fn handle_in_callback(&self, call: &Call) -> Option<String> {
+        let queued: Queued = serde_json::from_slice(&call.body).ok()?;
+        web::handle(&queued.request_id).ok()
+    }
+
     fn check_callback(&self, call: &Call, secrets: &CallbackSecrets<'_>, now: Timestamp) -> CallbackProof {
         callback::check(call, secrets.keys, now)
     }

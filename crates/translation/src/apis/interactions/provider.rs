@@ -293,7 +293,7 @@ fn object(value: Option<Value>) -> Map<String, Value> {
 /// What a reply without an id proves: by its own words, else by the status.
 fn refusal(error: &ErrorDetail, status: StatusCode) -> Option<Refusal> {
     // Another status proves nothing, whatever the body says.
-    if !status.is_client_error() {
+    if status.is_success() || Refusal::leaves_open(status) {
         return None;
     }
     match error.code.as_str() {

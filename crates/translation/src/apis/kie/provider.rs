@@ -62,6 +62,7 @@ impl Provider for Kie {
                 Err(reason) => SubmitOutcome::Unknown { reason: puzzling(&reason, reply) },
             };
         }
+        let code = code.filter(|_| !Refusal::leaves_open(reply.status));
         match code.map_or_else(|| Refusal::by_status(reply.status), |code| refusal(code, said, reply)) {
             Some(refusal) => SubmitOutcome::Rejected(refusal.or_policy(said).failure_in(reply, said)),
             None => SubmitOutcome::Unknown { reason: puzzling("neither accepted nor refused", reply) },
@@ -130,6 +131,10 @@ impl Provider for Kie {
         let urls = envelope.and_then(|envelope| envelope.data).filter(|_| stored).unwrap_or_default();
         let mut urls = [urls.download_url, urls.file_url].into_iter();
         urls.find(|url| web::is_web_url(url)).ok_or_else(|| puzzling("no usable URL of the file", reply))
+    }
+
+    fn handle_in_callback(&self, call: &Call) -> Option<String> {
+        signature::handle(call)
     }
 
     fn check_callback(&self, call: &Call, secrets: &CallbackSecrets<'_>, now: Timestamp) -> CallbackProof {

@@ -8,7 +8,7 @@ use domain::{Call, Credential, Timestamp};
 
 use super::more_wire::SignedIds;
 use super::wire::Envelope;
-use crate::{CallbackProof, CallbackSecrets};
+use crate::{CallbackProof, CallbackSecrets, web};
 
 const TIMESTAMP: &str = "x-webhook-timestamp";
 const SIGNATURE: &str = "x-webhook-signature";
@@ -26,6 +26,16 @@ pub(super) fn check(call: &Call, secrets: &CallbackSecrets<'_>, now: Timestamp) 
     }
 }
 
+/// The id of the task that a callback tells of, under either of its names.
+pub(super) fn handle(call: &Call) -> Option<String> {
+    let SignedIds { camel, snake } = ids(call);
+    web::handle(if camel.is_empty() { &snake } else { &camel }).ok()
+}
+
+fn ids(call: &Call) -> SignedIds {
+    Envelope::<SignedIds>::parse(&call.body).and_then(|envelope| envelope.data).unwrap_or_default()
+}
+
 fn verify(call: &Call, secret: &Credential, now: Timestamp) -> Result<(), &'static str> {
     let header = |name| call.headers.get(name).and_then(|value| value.to_str().ok());
     let timestamp = header(TIMESTAMP).ok_or("no X-Webhook-Timestamp")?;
@@ -36,8 +46,7 @@ fn verify(call: &Call, secret: &Credential, now: Timestamp) -> Result<(), &'stat
         return Err("X-Webhook-Timestamp is more than 300 seconds from now");
     }
     let signature = STANDARD.decode(signature).map_err(|_| "X-Webhook-Signature is not base64")?;
-    let envelope = Envelope::<SignedIds>::parse(&call.body);
-    let SignedIds { camel, snake } = envelope.and_then(|envelope| envelope.data).unwrap_or_default();
+    let SignedIds { camel, snake } = ids(call);
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes());
     let is_of = |id: &String| {
         !id.is_empty() && hmac::verify(&key, format!("{id}.{timestamp}").as_bytes(), &signature).is_ok()

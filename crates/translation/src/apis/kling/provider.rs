@@ -9,12 +9,13 @@ use domain::{
 
 use super::models::{Model, Wanted, model};
 use super::wire::{Envelope, Generation, ListedImage, TaskData, WatermarkInfo, status};
-use super::{Kling, token};
+use super::{Kling, find, token};
 use crate::apis::served_models;
 use crate::refusal::{AUTH, BUSY, FAILED, INVALID, POLICY, QUOTA, Refusal, UNSERVED, puzzling};
 use crate::wishes::{Wish, refuse_all_but};
 use crate::{
-    PollTarget, Progress, Provider, Results, ServedModel, SubmitContext, SubmitOutcome, Unsupported, web,
+    Found, LostSubmission, PollTarget, Progress, Provider, Results, ServedModel, SubmitContext,
+    SubmitOutcome, Unsupported, web,
 };
 
 static MODELS: LazyLock<Vec<ServedModel>> = LazyLock::new(|| served_models(include_str!("models.toml")));
@@ -65,6 +66,7 @@ impl Provider for Kling {
             mode: mode.name,
             duration: duration(output, model)?,
             watermark_info: output.watermark.map(|enabled| WatermarkInfo { enabled }),
+            external_task_id: context.attempt_key,
             callback_url: context.callback_url,
         };
         Ok(Call::post_json(path(request), serde_json::to_vec(&body).expect("texts and switches encode")))
@@ -79,7 +81,8 @@ impl Provider for Kling {
             };
         }
         let by_status = Refusal::by_status(reply.status);
-        match code.map_or(by_status, |code| refusal(code).unwrap_or(by_status)) {
+        let by_code = code.and_then(refusal).filter(|_| !Refusal::leaves_open(reply.status));
+        match by_code.unwrap_or(by_status) {
             Some(refusal) => SubmitOutcome::Rejected(refusal.or_policy(&message).failure_in(reply, &message)),
             None => SubmitOutcome::Unknown { reason: puzzling("neither accepted nor refused", reply) },
         }
@@ -112,6 +115,20 @@ impl Provider for Kling {
             }
             _ => unclear("unknown task_status"),
         }
+    }
+
+    fn encode_find(&self, lost: &LostSubmission<'_>) -> Option<Call> {
+        find::encode(path(lost.request), lost)
+    }
+
+    fn decode_find(&self, lost: &LostSubmission<'_>, reply: &Reply) -> Found {
+        find::decode(lost, reply)
+    }
+
+    /// The body is the task itself, without the envelope.
+    fn handle_in_callback(&self, call: &Call) -> Option<String> {
+        let task: TaskData = serde_json::from_slice(&call.body).ok()?;
+        web::handle(&task.task_id).ok()
     }
 
     fn authorize(&self, call: Call, credential: &Credential, now: Timestamp) -> Call {

@@ -34,6 +34,9 @@ pub(super) struct Generation<'a> {
     pub(super) duration: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) watermark_info: Option<WatermarkInfo>,
+    /// Our own name for the task, by which it is found, too. At most one task of an account may have it.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub(super) external_task_id: &'a str,
     /// Where Kling tells us that the task stands differently.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) callback_url: Option<&'a str>,
@@ -72,11 +75,21 @@ pub(super) struct TaskData {
     pub(super) task_id: String,
     #[serde(deserialize_with = "lenient::text")]
     pub(super) task_status: String,
+    #[serde(deserialize_with = "lenient::nested")]
+    pub(super) task_info: Option<TaskInfo>,
     /// Why it failed.
     #[serde(deserialize_with = "lenient::text")]
     pub(super) task_status_msg: String,
     #[serde(deserialize_with = "lenient::nested")]
     pub(super) task_result: Option<TaskResult>,
+}
+
+/// `task_info` of a task.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct TaskInfo {
+    #[serde(deserialize_with = "lenient::text")]
+    pub(super) external_task_id: String,
 }
 
 /// The words of `task_status`.

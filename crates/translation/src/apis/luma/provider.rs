@@ -7,13 +7,14 @@ use domain::{Call, Derivation, GenerationRequest, MediaKind, Pace, Reply, Role, 
 use http::StatusCode;
 use serde::Serialize;
 
-use super::Luma;
 use super::wire::{ErrorReply, Generation, Keyframe, Keyframes, NAME, Task, Upscale, state};
+use super::{Luma, find};
 use crate::apis::served_models;
 use crate::refusal::{FAILED, INVALID, QUOTA, Refusal, puzzling};
 use crate::wishes::{Wish, refuse_all_but};
 use crate::{
-    PollTarget, Progress, Provider, Results, ServedModel, SubmitContext, SubmitOutcome, Unsupported, web,
+    Found, LostSubmission, PollTarget, Progress, Provider, Results, ServedModel, SubmitContext,
+    SubmitOutcome, Unsupported, web,
 };
 
 static MODELS: LazyLock<Vec<ServedModel>> = LazyLock::new(|| served_models(include_str!("models.toml")));
@@ -116,6 +117,19 @@ impl Provider for Luma {
             }
             _ => unclear("unknown state"),
         }
+    }
+
+    fn encode_find(&self, lost: &LostSubmission<'_>) -> Option<Call> {
+        find::encode(PATH, lost)
+    }
+
+    fn decode_find(&self, lost: &LostSubmission<'_>, reply: &Reply) -> Found {
+        find::decode(lost, reply)
+    }
+
+    fn handle_in_callback(&self, call: &Call) -> Option<String> {
+        let task: Task = serde_json::from_slice(&call.body).ok()?;
+        web::handle(&task.id).ok()
     }
 }
 

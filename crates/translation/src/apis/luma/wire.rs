@@ -84,6 +84,45 @@ pub(super) struct Task {
     pub(super) assets: Option<Assets>,
 }
 
+/// The reply to a call for the list.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct TaskList {
+    /// Absent if this is not a list.
+    pub(super) generations: Option<Vec<Value>>,
+    pub(super) has_more: Value,
+}
+
+/// One task of the list.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ListedTask {
+    #[serde(deserialize_with = "lenient::text")]
+    pub(super) id: String,
+    #[serde(deserialize_with = "lenient::text")]
+    pub(super) model: String,
+    /// `video`; other kinds of tasks have `image`, and in their request `upscale_video` or `add_audio`.
+    #[serde(deserialize_with = "lenient::text")]
+    pub(super) generation_type: String,
+    /// RFC 3339.
+    #[serde(deserialize_with = "lenient::text")]
+    pub(super) created_at: String,
+    #[serde(deserialize_with = "lenient::nested")]
+    pub(super) request: Option<ListedRequest>,
+}
+
+/// `request` of a task in the list.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ListedRequest {
+    #[serde(deserialize_with = "lenient::text")]
+    pub(super) generation_type: String,
+    #[serde(deserialize_with = "lenient::text")]
+    pub(super) model: String,
+    #[serde(deserialize_with = "lenient::text")]
+    pub(super) prompt: String,
+}
+
 /// `assets` of a finished clip. There is also one that shows how it came about, which nobody asked for.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]

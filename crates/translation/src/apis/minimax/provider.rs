@@ -61,7 +61,8 @@ impl Provider for MiniMax {
             };
         }
         let by_status = Refusal::by_status(reply.status);
-        match status_code.map_or(by_status, |code| refusal(code).unwrap_or(by_status)) {
+        let by_code = status_code.and_then(refusal).filter(|_| !Refusal::leaves_open(reply.status));
+        match by_code.unwrap_or(by_status) {
             Some(refusal) => {
                 SubmitOutcome::Rejected(refusal.or_policy(&status_msg).failure_in(reply, &status_msg))
             }

@@ -1,6 +1,7 @@
 //! OpenAI, or another host of its API, as an upstream.
 
 mod body;
+mod find;
 mod images;
 mod speech;
 mod videos;
@@ -15,7 +16,10 @@ use super::OpenAi;
 use super::wire::{ErrorReply, NAME};
 use crate::apis::served_models;
 use crate::refusal::{AUTH, POLICY, QUOTA, Refusal, UNSERVED, puzzling};
-use crate::{PollTarget, Progress, Provider, ServedModel, SubmitContext, SubmitOutcome, Unsupported, web};
+use crate::{
+    Found, LostSubmission, PollTarget, Progress, Provider, ServedModel, SubmitContext, SubmitOutcome,
+    Unsupported, web,
+};
 
 static MODELS: LazyLock<Vec<ServedModel>> = LazyLock::new(|| served_models(include_str!("models.toml")));
 
@@ -76,6 +80,16 @@ impl Provider for OpenAi {
     fn decode_poll(&self, target: &PollTarget<'_>, reply: &Reply) -> Progress {
         videos::decode_poll(target.handle, reply)
     }
+
+    /// Only clips are tasks, and a remix does not say its model when it is made.
+    fn encode_find(&self, lost: &LostSubmission<'_>) -> Option<Call> {
+        let is_clip = lost.request.scope == Scope::Videos && lost.request.basis.is_none();
+        is_clip.then(find::encode)
+    }
+
+    fn decode_find(&self, lost: &LostSubmission<'_>, reply: &Reply) -> Found {
+        find::decode(lost, reply)
+    }
 }
 
 fn refused(reply: &Reply) -> SubmitOutcome {
@@ -93,7 +107,7 @@ fn refused(reply: &Reply) -> SubmitOutcome {
 /// without money.
 fn refusal(code: &str, r#type: &str, status: StatusCode) -> Option<Refusal> {
     // Another status proves nothing, whatever the body says.
-    if !status.is_client_error() {
+    if status.is_success() || Refusal::leaves_open(status) {
         return None;
     }
     match code {

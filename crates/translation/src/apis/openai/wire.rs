@@ -1,6 +1,7 @@
 //! OpenAI's JSON as it is on the wire, for both faces.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::lenient;
 
@@ -126,6 +127,32 @@ pub(super) struct Video {
     pub(super) video_url: String,
     #[serde(deserialize_with = "lenient::nested", skip_serializing)]
     pub(super) metadata: Option<Metadata>,
+}
+
+/// The reply to a call for the list, as we read it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RecentVideos {
+    /// Absent if this is not a list.
+    pub(super) data: Option<Vec<Value>>,
+    pub(super) has_more: Value,
+}
+
+/// One clip of the list, as we read it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RecentVideo {
+    #[serde(deserialize_with = "lenient::text")]
+    pub(super) id: String,
+    #[serde(deserialize_with = "lenient::text")]
+    pub(super) model: String,
+    #[serde(deserialize_with = "lenient::text")]
+    pub(super) prompt: String,
+    /// Unix seconds.
+    #[serde(deserialize_with = "lenient::whole")]
+    pub(super) created_at: Option<i64>,
+    #[serde(deserialize_with = "lenient::text")]
+    pub(super) remixed_from_video_id: String,
 }
 
 /// `metadata` of a finished task.

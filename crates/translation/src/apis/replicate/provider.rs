@@ -8,12 +8,12 @@ use http::{Method, StatusCode};
 use serde_json::Value;
 
 use super::wire::{ErrorReply, NAME, Prediction, object, status};
-use super::{Replicate, prediction, submit};
+use super::{Replicate, find, prediction, submit};
 use crate::apis::served_models;
 use crate::refusal::{FAILED, Refusal, UNSERVED, puzzling};
 use crate::{
-    CallbackProof, CallbackSecrets, PollTarget, Progress, Provider, Results, ServedModel, SubmitContext,
-    SubmitOutcome, Unsupported, web, webhook,
+    CallbackProof, CallbackSecrets, Found, LostSubmission, PollTarget, Progress, Provider, Results,
+    ServedModel, SubmitContext, SubmitOutcome, Unsupported, web, webhook,
 };
 
 static MODELS: LazyLock<Vec<ServedModel>> = LazyLock::new(|| served_models(include_str!("models.toml")));
@@ -96,6 +96,18 @@ impl Provider for Replicate {
             }
             _ => unclear("unknown status"),
         }
+    }
+
+    fn encode_find(&self, lost: &LostSubmission<'_>) -> Option<Call> {
+        Some(find::encode(lost))
+    }
+
+    fn decode_find(&self, lost: &LostSubmission<'_>, reply: &Reply) -> Found {
+        find::decode(lost, reply)
+    }
+
+    fn handle_in_callback(&self, call: &Call) -> Option<String> {
+        web::handle(&object::<Prediction>(&call.body)?.id).ok()
     }
 
     fn check_callback(&self, call: &Call, secrets: &CallbackSecrets<'_>, now: Timestamp) -> CallbackProof {

@@ -190,6 +190,42 @@ pub(super) struct PredictionList {
     pub(super) results: Vec<Prediction>,
 }
 
+/// The same, as we read it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RecentPredictions {
+    /// Null if there is no other page.
+    pub(super) next: Value,
+    /// Absent if this is not a list.
+    pub(super) results: Option<Vec<Value>>,
+}
+
+/// One prediction of the list, as we read it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RecentPrediction {
+    #[serde(deserialize_with = "lenient::text")]
+    pub(super) id: String,
+    #[serde(deserialize_with = "lenient::text")]
+    pub(super) model: String,
+    #[serde(deserialize_with = "lenient::text")]
+    pub(super) version: String,
+    /// RFC 3339.
+    #[serde(deserialize_with = "lenient::text")]
+    pub(super) created_at: String,
+    /// Taken away an hour after the end.
+    #[serde(deserialize_with = "lenient::nested")]
+    pub(super) input: Option<RecentInput>,
+}
+
+/// `input` of a prediction in the list, as we read it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RecentInput {
+    #[serde(deserialize_with = "lenient::text")]
+    pub(super) prompt: String,
+}
+
 /// The reply to `POST /v1/files`: all that the Python client insists on.
 #[derive(Debug, Serialize)]
 pub(super) struct FileReply<'a> {

@@ -219,7 +219,7 @@ fn refuse<T>(field: &'static str, reason: impl Into<String>) -> Result<T, Unsupp
 /// What a reply that accepts nothing proves: by Ark's own word, else by the status. Another status than that of a
 /// client's error proves nothing, whatever the body says.
 fn refusal(error: &TaskError, status: StatusCode) -> Option<Refusal> {
-    if !status.is_client_error() {
+    if status.is_success() || Refusal::leaves_open(status) {
         return None;
     }
     match error.code.split('.').next().unwrap_or_default() {

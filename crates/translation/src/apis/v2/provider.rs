@@ -90,6 +90,12 @@ impl Provider for V2 {
         }
     }
 
+    /// The body is taken for that of a poll.
+    fn handle_in_callback(&self, call: &Call) -> Option<String> {
+        let Created { task_id, id, .. } = serde_json::from_slice(&call.body).ok()?;
+        web::handle(if task_id.is_empty() { &id } else { &task_id }).ok()
+    }
+
     fn encode_poll(&self, target: &PollTarget<'_>) -> Call {
         Call::get(format!("/v2/{}/generations/{}", target.scope().as_str(), web::component(target.handle)))
     }
@@ -141,8 +147,7 @@ fn images(request: &GenerationRequest, context: &SubmitContext<'_>) -> Result<Ve
 
 /// What a reply without a task id proves: by the words that the family's hosts use, else by the status.
 fn refusal(error: &ErrorReply, status: StatusCode) -> Option<Refusal> {
-    // A server error proves nothing, whatever it says.
-    if status.is_server_error() {
+    if Refusal::leaves_open(status) {
         return None;
     }
     match error.word() {

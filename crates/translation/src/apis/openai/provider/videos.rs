@@ -12,7 +12,8 @@ use crate::refusal::{FAILED, POLICY, puzzling};
 use crate::wishes::{Wish, refuse_all_but};
 use crate::{Progress, Results, Unsupported, web};
 
-const VIDEOS: &str = "/v1/videos";
+/// Where clips are made and listed.
+pub(super) const VIDEOS: &str = "/v1/videos";
 const WHOSE: &str = "OpenAI's video API";
 
 /// A form if there is an image, else JSON. Every clip has sound.

@@ -1,0 +1,39 @@
+//! A submission whose answer was lost, among the recent generations.
+
+use domain::{Call, Reply};
+
+use super::wire::{ListedTask, TaskList};
+use crate::lost::{self, Listed, Page};
+use crate::refusal::puzzling;
+use crate::{Found, LostSubmission, rfc3339};
+
+/// The one page that is looked at, as long as pages can be.
+const QUERY: &str = "limit=100&offset=0";
+/// The kind of task that this API's clips are of; it need not be said.
+const VIDEO: &str = "video";
+
+/// The call for the list at `path`. What makes more lines of a clip has no prompt to be told by.
+pub(super) fn encode(path: &str, lost: &LostSubmission<'_>) -> Option<Call> {
+    lost.request.basis.is_none().then(|| Call::get(path).with_query(QUERY))
+}
+
+/// What the list shows.
+pub(super) fn decode(lost: &LostSubmission<'_>, reply: &Reply) -> Found {
+    let list: TaskList = serde_json::from_slice(&reply.body).unwrap_or_default();
+    let Some(tasks) = list.generations.filter(|_| reply.status.is_success()) else {
+        return Found::Unclear { reason: puzzling("not a list of generations", reply) };
+    };
+    let tasks = lost::entries::<ListedTask>(tasks);
+    let page = Page { tasks: tasks.filter_map(listed).collect(), has_more: list.has_more != false };
+    lost::search(lost, lost.upstream_model, &page, reply)
+}
+
+/// A clip; `None` for another kind of task.
+fn listed(task: ListedTask) -> Option<Listed> {
+    let request = task.request.unwrap_or_default();
+    let kinds = [task.generation_type, request.generation_type];
+    let is_clip = kinds.iter().all(|kind| kind.is_empty() || kind == VIDEO);
+    let model = if task.model.is_empty() { request.model } else { task.model };
+    let made_at = rfc3339::parse(&task.created_at);
+    is_clip.then_some(Listed { id: task.id, model, prompt: request.prompt, made_at })
+}
