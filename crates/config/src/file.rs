@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use domain::{ImageUse, Scope};
+use domain::{ImageUse, OnUnknown, Scope};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -138,6 +138,16 @@ enum ScopeText {
     Audio,
 }
 
+/// The schema of [`OnUnknown`], which knows nothing of schemas.
+#[derive(JsonSchema)]
+#[schemars(rename_all = "snake_case", inline)]
+#[expect(dead_code, reason = "only the schema of it is used")]
+enum OnUnknownText {
+    Hold,
+    Release,
+    Resubmit,
+}
+
 /// The schema of [`ImageUse`], which knows nothing of schemas.
 #[derive(JsonSchema)]
 #[schemars(rename_all = "snake_case", inline)]
@@ -187,6 +197,11 @@ pub(crate) struct AccountEntry {
     pub(crate) prices: Vec<AccountPriceEntry>,
     /// How often to ask about a task. Default: as the provider's API wants it.
     pub(crate) poll: Option<PollEntry>,
+    /// What becomes of a task when it could not be established within tasks.unknown_hold whether the provider took it.
+    /// hold: it fails, and its money stays set aside; release: it fails, and its money is free; resubmit: it is submitted
+    /// again, which may cost twice. Default: hold.
+    #[schemars(with = "Option<OnUnknownText>", extend("examples" = ["release"]))]
+    pub(crate) on_unknown: Option<OnUnknown>,
 }
 
 /// What a model costs at an account.

@@ -182,7 +182,8 @@ pub struct Tasks {
     #[serde(with = "text::duration")]
     #[schemars(with = "DurationText")]
     pub task_deadline: Duration,
-    /// How long a task is held of which it is not known whether the provider accepted it. It is never submitted again.
+    /// How long a task is held of which it is not known whether the provider accepted it. After that the on_unknown of
+    /// the account decides.
     #[serde(with = "text::duration")]
     #[schemars(with = "DurationText")]
     pub unknown_hold: Duration,
@@ -205,6 +206,27 @@ pub struct Tasks {
     /// How long fetching a result is tried before clients are given the provider's own URL.
     #[serde(with = "text::duration")]
     #[schemars(with = "DurationText")]
+    /// From the moment at which an answer was lost to the first look for what became of the submit. The waits between
+    /// looks grow with their age, up to look_after_max.
+    #[serde(with = "text::duration")]
+    #[schemars(with = "DurationText")]
+    pub look_after: Duration,
+    /// The longest wait between two looks.
+    #[serde(with = "text::duration")]
+    #[schemars(with = "DurationText")]
+    pub look_after_max: Duration,
+    /// From the submit; a provider that does not know it is believed no sooner.
+    #[serde(with = "text::duration")]
+    #[schemars(with = "DurationText")]
+    pub absent_after: Duration,
+    /// Looks in a row at which a provider must not know a submit before that is believed.
+    #[schemars(range(min = 1))]
+    pub absent_looks: u32,
+    /// The file for providers' ids that the store does not take at the moment. A submit under way has 2.25KiB of it set
+    /// aside, so it also bounds how many there are. At least 64KiB.
+    #[serde(with = "text::size")]
+    #[schemars(with = "SizeText")]
+    pub spool_bytes: u64,
     pub result_retry_for: Duration,
     /// The largest answer of a provider. Some hold the results themselves, as base64.
     #[serde(with = "text::size")]
@@ -278,6 +300,11 @@ impl Default for Tasks {
         }
     }
 }
+            look_after: Duration::from_secs(3),
+            look_after_max: MINUTE,
+            absent_after: MINUTE,
+            absent_looks: 3,
+            spool_bytes: MIB,
 
 /// Whom the gateway calls where a client or a provider chose the URL: results, inputs, callbacks. Without more, public
 /// addresses only. The base URLs of accounts are not restricted.

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{AccountName, Timestamp};
 
 /// An account as the operator configured it.
@@ -31,6 +33,21 @@ pub struct Account {
     pub concurrent_tasks: u32,
     /// The operator's own poll pace, in place of the provider's.
     pub pace: Option<Pace>,
+    /// What becomes of a submission whose outcome could not be established in time.
+    pub on_unknown: OnUnknown,
+}
+
+/// What becomes of a task when it could not be established in time whether the upstream took it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnUnknown {
+    /// It fails, and its money stays set aside: the upstream may charge for it.
+    #[default]
+    Hold,
+    /// It fails, and its money is free again.
+    Release,
+    /// It is submitted again, which may cost twice.
+    Resubmit,
 }
 
 /// A secret that can be used but not printed: it has no `Display`, no `Serialize`, and a `Debug` that hides it.

@@ -18,7 +18,7 @@ mod state;
 mod task;
 mod time;
 
-pub use account::{Account, Credential, Pace};
+pub use account::{Account, Credential, OnUnknown, Pace};
 pub use capability::{ImageRule, ImageUse, ModelSpec};
 pub use failure::{Failure, FailureKind, Retry, with_sources};
 pub use id::{AccountName, AssetId, OwnerId, TaskId};

@@ -45,6 +45,7 @@ pub(crate) fn accounts(base_url: &str) -> Vec<Account> {
         credential: Credential::new(CREDENTIAL),
         requests_per_minute: defaults.requests_per_minute,
         concurrent_tasks: defaults.concurrent_tasks,
+        on_unknown: domain::OnUnknown::default(),
         pace: Some(PACE),
     };
     translation::PROVIDERS.iter().map(|provider| account(provider.name())).collect()

@@ -15,7 +15,7 @@ use routing::{Candidate, Catalogue, Route, Router};
 use sandbox::Sandbox;
 use store::{SqliteSettings, SqliteStore, TaskStore};
 use tasks::{
-    AssetStorage, DeclaredKey, Deliverer, HintSettings, Keyring, Parts, Shared, TaskService, Worker,
+    AssetStorage, DeclaredKey, Deliverer, HintSettings, Keyring, Parts, Shared, Spool, TaskService, Worker,
 };
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -274,6 +274,7 @@ fn parts(
         upstream: way_out(config)?,
         rates,
         assets: AssetStorage::new(config.data_dir.join("assets")),
+        spool: spool(config)?,
         settings: task_settings(config, base_url, hint_settings(config)?),
     })
 }
@@ -304,6 +305,11 @@ fn way_out(config: &Config) -> anyhow::Result<Upstream> {
     Ok(Upstream::with_egress(settings, &egress))
 }
 
+fn spool(config: &Config) -> anyhow::Result<Spool> {
+    let path = config.data_dir.join("handles.spool");
+    Spool::open(&path, config.tasks.spool_bytes).with_context(|| format!("opening {}", path.display()))
+}
+
 fn task_settings(config: &Config, base_url: String, hints: Option<HintSettings>) -> tasks::Settings {
     let tasks = &config.tasks;
     tasks::Settings {
@@ -312,6 +318,10 @@ fn task_settings(config: &Config, base_url: String, hints: Option<HintSettings>)
         lease: tasks.lease,
         task_deadline: tasks.task_deadline,
         unknown_hold: tasks.unknown_hold,
+        look_after: tasks.look_after,
+        look_after_max: tasks.look_after_max,
+        absent_after: tasks.absent_after,
+        absent_looks: tasks.absent_looks,
         collect_hold: tasks.result_retry_for,
         submit_timeout: tasks.submit_timeout,
         poll_timeout: tasks.poll_timeout,

@@ -10,6 +10,7 @@ use domain::{
 use http::HeaderMap;
 use store::{AssetRecord, StoreError};
 use tokio::io::AsyncWriteExt as _;
+use tokio::time::Instant;
 use translation::Results;
 use upstream::{Bounds, Downloaded, Fetch};
 
@@ -20,28 +21,33 @@ use crate::held::{Held, StepError};
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 const LEASE_MARGIN: Duration = Duration::from_secs(15);
-/// Tries of storing one result that came in an answer, and the wait before the second; it doubles each time.
-const KEEP_TRIES: u32 = 6;
+/// The wait before a result that came in an answer is tried to be stored again; it doubles each time, up to a bound.
 const KEEP_RETRY_AFTER: Duration = Duration::from_millis(200);
+const KEEP_RETRY_AFTER_MAX: Duration = Duration::from_secs(10);
 /// Sound without any head: its bytes show nothing.
 const BARE_SAMPLES: &str = "audio/pcm";
 /// How many of its first bytes show what media is.
 const HEAD_BYTES: usize = 16;
 
-/// The upstream has finished: takes custody of the results, and ends the task.
+/// The upstream has finished: takes custody of the results, and ends the task. Where that is its answer to the submission
+/// there is nothing to ask for any more, hence no handle.
 pub(crate) async fn finish(mut held: Held<'_>, results: Results) -> Result<(), StepError> {
     match results {
         Results::Kept(sources) => {
+            accept_without_handle(&mut held)?;
             held.apply(TaskEvent::Ready { sources })?;
             let lease = lease(&held);
             held.keep(lease).await?;
             step(held).await
         }
         Results::Delivered(delivered) => {
+            // Who answers with results does not answer twice: until they are stored they are here alone.
+            held.insist(held.shared.settings.collect_hold);
             let mut outputs = Vec::new();
             for result in &delivered {
-                outputs.push(keep_with_retries(&held, result).await?);
+                outputs.push(keep_with_retries(&mut held, result).await?);
             }
+            accept_without_handle(&mut held)?;
             held.apply(TaskEvent::Ready { sources: Vec::new() })?;
             held.apply(TaskEvent::Collected { outputs })?;
             held.done(Duration::ZERO).await
@@ -49,20 +55,39 @@ pub(crate) async fn finish(mut held: Held<'_>, results: Results) -> Result<(), S
     }
 }
 
-/// A full disk must not cost at once what has been paid for: who answers with results does not answer twice.
-async fn keep_with_retries(held: &Held<'_>, result: &Delivered) -> Result<Output, StepError> {
+fn accept_without_handle(held: &mut Held<'_>) -> Result<(), StepError> {
+    match held.task.state {
+        TaskState::Submitting { .. } | TaskState::Unknown { .. } => {
+            held.apply(TaskEvent::Accepted { handle: String::new() })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A disk that is full for a while must not cost what has been paid for. The task stays as it is stored meanwhile, so that
+/// after a crash it is in doubt, and nobody asks for results that nobody has.
+async fn keep_with_retries(held: &mut Held<'_>, result: &Delivered) -> Result<Output, StepError> {
+    let began = Instant::now();
     let mut wait = KEEP_RETRY_AFTER;
-    for _try in 1..KEEP_TRIES {
-        match keep(held, result).await {
+    loop {
+        let kept = keep(held, result).await;
+        if let Some(attempt) = held.task.attempt() {
+            let outcome = if kept.is_ok() { "copied" } else { "failed" };
+            held.shared.metrics.copied(attempt.plan.account.as_str(), outcome);
+        }
+        match kept {
             Ok(output) => return Ok(output),
+            Err(source) if began.elapsed() >= held.shared.settings.collect_hold => {
+                return Err(StepError::Storage { task: held.task.id.clone(), source });
+            }
             Err(error) => {
                 tracing::warn!(task = %held.task.id, error = with_sources(&error), "a result cannot be stored");
                 tokio::time::sleep(wait).await;
-                wait *= 2;
+                wait = (wait * 2).min(KEEP_RETRY_AFTER_MAX);
+                held.renew().await;
             }
         }
     }
-    keep(held, result).await.map_err(|source| StepError::Storage { task: held.task.id.clone(), source })
 }
 
 async fn keep(held: &Held<'_>, result: &Delivered) -> io::Result<Output> {

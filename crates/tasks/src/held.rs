@@ -3,15 +3,23 @@
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use domain::{Failure, IllegalTransition, Task, TaskEvent, TaskId, TaskState};
+use domain::{AttemptOutcome, Failure, IllegalTransition, Task, TaskEvent, TaskId, TaskState};
 use store::{Claim, Ending, Next, StoreError};
+use tokio::time::Instant;
 
 use crate::shared::Shared;
-use crate::{clock, deliveries};
+use crate::spool::Fact;
+use crate::{clock, deliveries, resolve};
 
-/// Tries of one write while the store does not take it, and the wait before the second; it doubles each time.
-const WRITE_TRIES: u32 = 6;
+/// What a lease exceeds the call by that is made under it, so that nobody takes over while the answer is being stored.
+pub(crate) const LEASE_MARGIN: Duration = Duration::from_secs(15);
+/// How long one write is tried while the store does not take it.
+const WRITE_FOR: Duration = Duration::from_secs(10);
+/// The wait before the second try; it doubles each time, up to a bound.
 const WRITE_RETRY_AFTER: Duration = Duration::from_millis(100);
+const WRITE_RETRY_AFTER_MAX: Duration = Duration::from_secs(2);
+/// An upstream's id that the store has not taken by then goes to the spool, while the store is tried on.
+const SPOOL_AFTER: Duration = Duration::from_millis(500);
 
 /// A claimed task, changed in memory by events and then written.
 pub(crate) struct Held<'a> {
@@ -20,6 +28,9 @@ pub(crate) struct Held<'a> {
     /// Whether its owner wants it to stop.
     pub(crate) cancel_requested: bool,
     epoch: u64,
+    /// By our own clock.
+    lease_ends_at: Instant,
+    write_for: Duration,
 }
 
 /// Why a step ended without its write. The task stays claimed until its lease runs out, and then goes on from the last
@@ -44,7 +55,14 @@ pub(crate) enum StepError {
 
 impl<'a> Held<'a> {
     pub(crate) fn new(shared: &'a Shared, claim: Claim) -> Self {
-        Self { shared, task: claim.task, cancel_requested: claim.cancel_requested, epoch: claim.epoch }
+        let Claim { task, epoch, cancel_requested, .. } = claim;
+        let lease_ends_at = Instant::now() + shared.settings.lease;
+        Self { shared, task, cancel_requested, epoch, lease_ends_at, write_for: WRITE_FOR }
+    }
+
+    /// From now on writes are tried for that long: what they tell cannot be had again.
+    pub(crate) fn insist(&mut self, write_for: Duration) {
+        self.write_for = write_for;
     }
 
     /// Applies an event in memory.
@@ -54,12 +72,79 @@ impl<'a> Held<'a> {
 
     /// Writes the task and goes on with it under a new lease.
     pub(crate) async fn keep(&mut self, lease: Duration) -> Result<(), StepError> {
-        self.write(Next::Keep { lease }).await
+        let now = Instant::now();
+        self.write(Next::Keep { lease }).await?;
+        self.lease_ends_at = now + lease;
+        Ok(())
+    }
+
+    /// Sees to it that the lease outlasts a call that takes so long at most, and the writing of its answer.
+    pub(crate) async fn outlast(&mut self, call: Duration) -> Result<(), StepError> {
+        let needed = call + LEASE_MARGIN;
+        if Instant::now() + needed <= self.lease_ends_at { Ok(()) } else { self.keep(needed).await }
+    }
+
+    /// Renews the lease if it ends soon, so that no other process takes the task. That this may fail is why claims of our own
+    /// process count for the step that lives.
+    pub(crate) async fn renew(&mut self) {
+        let lease = self.shared.settings.lease;
+        if Instant::now() + lease / 2 < self.lease_ends_at {
+            return;
+        }
+        self.follow_claim();
+        let now = Instant::now();
+        match self.shared.store.advance(&self.task, self.epoch, Next::Keep { lease }, None).await {
+            Ok(version) => {
+                self.task.version = version;
+                self.lease_ends_at = now + lease;
+            }
+            Err(error) => tracing::warn!(task = %self.task.id, %error, "a lease could not be renewed"),
+        }
     }
 
     /// Writes the task and lets go of it; it is due again after `after`, unless it has ended.
     pub(crate) async fn done(mut self, after: Duration) -> Result<(), StepError> {
         self.write(Next::Due { after }).await
+    }
+
+    /// The upstream took the task, which is due for a poll after `after`. Gives the task back as it was if the handle is
+    /// that of another attempt.
+    pub(crate) async fn accepted(
+        mut self,
+        handle: String,
+        after: Duration,
+    ) -> Result<Option<Self>, StepError> {
+        let shared = self.shared;
+        let before = self.task.clone();
+        let attempt = self.task.attempt().map_or(0, |attempt| attempt.number);
+        let fact = Fact { task: self.task.id.clone(), attempt, handle: handle.clone() };
+        self.apply(TaskEvent::Accepted { handle })?;
+        let (spooled, written) = {
+            let writing = self.write(Next::Due { after });
+            tokio::pin!(writing);
+            tokio::select! {
+                biased;
+                written = &mut writing => (false, written),
+                () = tokio::time::sleep(SPOOL_AFTER) => {
+                    shared.keep_in_spool(fact.clone()).await;
+                    (true, writing.await)
+                }
+            }
+        };
+        match written {
+            Ok(()) => Ok(None),
+            Err(StepError::Store { source: StoreError::HandleTaken, .. }) => {
+                shared.forget_in_spool(&fact.task);
+                self.task = before;
+                Ok(Some(self))
+            }
+            Err(error) => {
+                if !spooled {
+                    shared.keep_in_spool(fact).await;
+                }
+                Err(error)
+            }
+        }
     }
 
     /// The task fails for good.
@@ -69,7 +154,8 @@ impl<'a> Held<'a> {
     }
 
     /// Lets go of the task without a change; it is due again after `after`.
-    pub(crate) async fn put_back(self, after: Duration) -> Result<(), StepError> {
+    pub(crate) async fn put_back(mut self, after: Duration) -> Result<(), StepError> {
+        self.follow_claim();
         let claim = (self.task.id.clone(), self.epoch);
         let result = self.shared.store.release(&[claim], after).await;
         result.map_err(|source| StepError::Store { task: self.task.id, source })
@@ -88,6 +174,13 @@ impl<'a> Held<'a> {
             }
         }
         failpoints::pass(after);
+        let outcome = self.task.attempt().map(|attempt| &attempt.outcome);
+        if !matches!(outcome, Some(AttemptOutcome::Intended | AttemptOutcome::Unknown { .. }))
+            || self.task.state.is_terminal()
+        {
+            self.shared.forget_in_spool(&self.task.id);
+            self.shared.lost.forget(&self.task.id);
+        }
         self.shared.live.show(&self.task);
         self.shared.watchers.changed(&self.task);
         let live = self.task.attempt().is_some_and(|attempt| attempt.outcome.is_live());
@@ -109,26 +202,36 @@ impl<'a> Held<'a> {
     fn ending(&self) -> Option<Ending> {
         let ending = || Ending {
             message: deliveries::message(self.shared, &self.task),
-            settlement: self.task.settlement(),
+            settlement: resolve::settlement(self.shared, &self.task),
             watch: None,
         };
         self.task.state.is_terminal().then(ending)
     }
 
-    /// A store that is away for a moment must not cost what the upstream has just told us.
-    async fn write_with_retries(&self, next: Next, end: Option<&Ending>) -> Result<u64, StoreError> {
+    /// A store that is away for a while must not cost what the upstream has just told us.
+    async fn write_with_retries(&mut self, next: Next, end: Option<&Ending>) -> Result<u64, StoreError> {
+        let began = Instant::now();
         let mut wait = WRITE_RETRY_AFTER;
-        for _try in 1..WRITE_TRIES {
+        loop {
+            self.follow_claim();
             match self.shared.store.advance(&self.task, self.epoch, next, end).await {
-                Err(error @ (StoreError::Unavailable(_) | StoreError::Backend { .. })) => {
+                Err(error @ (StoreError::Unavailable(_) | StoreError::Backend { .. }))
+                    if began.elapsed() < self.write_for =>
+                {
                     tracing::warn!(task = %self.task.id, %error, "the store did not take a write, trying again");
                     tokio::time::sleep(wait).await;
-                    wait *= 2;
+                    wait = (wait * 2).min(WRITE_RETRY_AFTER_MAX);
                 }
                 result => return result,
             }
         }
-        self.shared.store.advance(&self.task, self.epoch, next, end).await
+    }
+
+    /// If the lease has run out meanwhile and the task was claimed again, that claim is ours.
+    fn follow_claim(&mut self) {
+        if let Some(epoch) = self.shared.at_work.renewed(&self.task.id, self.task.version) {
+            self.epoch = epoch;
+        }
     }
 }
 

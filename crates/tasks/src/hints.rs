@@ -1,7 +1,8 @@
 //! What upstreams tell us by themselves. A callback is a hint: it wakes the poll of the submission whose address it came
-//! to, and polls decide. The address holds a token that only the upstream of that submission was told.
+//! to, and polls decide. The address holds a token that only the upstream of that submission was told, so to a submission
+//! whose answer was lost it brings the upstream's id of the task. What is said again is known by the store's inbox.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use bytes::Bytes;
 use domain::{Account, Call, Failure, FailureKind, TaskId, TaskState};
 use http::HeaderMap;
 use sha2::{Digest as _, Sha256};
+use store::Heard;
 use tokio::time::Instant;
 use translation::{CallbackProof, CallbackSecrets, Provider};
 use upstream::{Bounds, Fetch};
@@ -21,8 +23,6 @@ use crate::{TaskService, clock};
 const PATH: &str = "/callbacks/";
 /// Bytes of the code that proves a token.
 const CODE_BYTES: usize = 16;
-/// Callbacks that are remembered, so that one who repeats them wakes nobody.
-const REMEMBERED_MAX: usize = 4096;
 /// How long public keys are kept, and what bounds fetching them.
 const KEYS_KEPT: Duration = Duration::from_secs(3600);
 const KEYS_BOUNDS: Bounds = Bounds { bytes_max: 64 * 1024, timeout: Duration::from_secs(10) };
@@ -42,10 +42,9 @@ impl std::fmt::Debug for HintSettings {
     }
 }
 
-/// What is remembered of callbacks.
+/// The public keys of providers that sign with private ones, by their URL.
 #[derive(Default)]
 pub(crate) struct Hints {
-    recent: Mutex<VecDeque<[u8; 32]>>,
     keys: Mutex<HashMap<String, (Instant, Bytes)>>,
 }
 
@@ -69,20 +68,6 @@ impl HintSettings {
         let key = hmac::Key::new(hmac::HMAC_SHA256, &self.key);
         let tag = hmac::sign(&key, name.as_bytes());
         tag.as_ref().iter().take(CODE_BYTES).map(|byte| format!("{byte:02x}")).collect()
-    }
-}
-
-impl Hints {
-    fn knows(&self, digest: &[u8; 32]) -> bool {
-        self.recent.lock().unwrap_or_else(PoisonError::into_inner).contains(digest)
-    }
-
-    fn remember(&self, digest: [u8; 32]) {
-        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        if recent.len() >= REMEMBERED_MAX {
-            recent.pop_front();
-        }
-        recent.push_back(digest);
     }
 }
 
@@ -114,6 +99,7 @@ impl TaskService {
         let task = task.ok_or_else(unknown)?;
         let attempt = task.attempts.iter().find(|attempt| attempt.number == number).ok_or_else(unknown)?;
         let account = self.shared.accounts.get(&attempt.plan.account);
+        let account = account.filter(|account| account.provider == attempt.plan.provider);
         let provider = translation::provider(&attempt.plan.provider);
         let (account, provider) = account.zip(provider).ok_or_else(unknown)?;
         if let CallbackProof::Forged(reason) = prove(&self.shared, (account, provider), call).await
@@ -123,18 +109,32 @@ impl TaskService {
             return Err(Failure::new(FailureKind::Unauthorized, "the signature is not valid"));
         }
         let is_current = task.attempt().is_some_and(|attempt| attempt.number == number);
-        // Of a submission whose answer was lost it is not known what to ask for: the hint alone proves nothing yet.
-        let waits = is_current && matches!(task.state, TaskState::Running { .. });
-        let digest = digest(token, &call.body);
-        if !waits || self.shared.hints.knows(&digest) {
+        let handle = provider.handle_in_callback(call);
+        if !is_current || !is_of(handle.as_deref(), &task.state) {
             return Ok(false);
         }
-        self.shared.store.make_due(&id).await.map_err(|error| store_failure(&error))?;
+        let heard = Heard {
+            account: account.name.clone(),
+            digest: digest(token, &call.body),
+            attempt: (id, number),
+            handle,
+        };
+        let is_new = self.shared.store.hear(&heard).await.map_err(|error| store_failure(&error))?;
         failpoints::pass("hint_stored");
-        // Not before: an upstream that is told of a failure sends it again.
-        self.shared.hints.remember(digest);
-        self.shared.wake.notify_one();
-        Ok(true)
+        if is_new {
+            self.shared.wake.notify_one();
+        }
+        Ok(is_new)
+    }
+}
+
+/// Whether a callback can be of use to a task in that state. One that names another task than the upstream took for ours
+/// is somebody's who has a message of the upstream, and no use for it.
+fn is_of(handle: Option<&str>, state: &TaskState) -> bool {
+    match state {
+        TaskState::Running { handle: known, .. } => handle.is_none_or(|handle| handle == known),
+        TaskState::Submitting { .. } | TaskState::Unknown { .. } => true,
+        _ => false,
     }
 }
 
@@ -190,15 +190,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_repeated_is_known_for_a_while() {
-        let hints = Hints::default();
+    fn a_callback_is_known_by_its_address_and_what_it_says() {
         let first = digest("t", b"a");
-        assert!(!hints.knows(&first));
-        hints.remember(first);
-        assert!(hints.knows(&first) && !hints.knows(&digest("t", b"b")) && !hints.knows(&digest("u", b"a")));
-        for number in 0..REMEMBERED_MAX {
-            hints.remember(digest("v", number.to_string().as_bytes()));
-        }
-        assert!(!hints.knows(&first), "memory is bounded");
+        assert_eq!(first, digest("t", b"a"));
+        assert!(
+            first != digest("t", b"b")
+                && first != digest("u", b"a")
+                && digest("ta", b"") != digest("t", b"a")
+        );
     }
 }

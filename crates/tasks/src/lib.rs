@@ -4,6 +4,7 @@
 //! client hangs up; it runs in the worker.
 
 mod assets;
+mod at_work;
 mod cancel;
 mod clock;
 mod collect;
@@ -23,10 +24,12 @@ mod metrics;
 mod pace;
 mod poll;
 mod service;
+mod resolve;
 mod settings;
 mod shared;
 mod signature;
 mod submit;
+mod spool;
 mod watch;
 mod worker;
 
@@ -41,3 +44,4 @@ pub use settings::{CallbackSettings, Settings};
 pub use shared::{Parts, Shared, StartError};
 pub use signature::Signer;
 pub use worker::Worker;
+pub use spool::Spool;

@@ -1,7 +1,7 @@
 //! What operators see of tasks. Labels are names from registries and config, never what a client sent.
 
 use domain::{Task, TaskState};
-use prometheus::{IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 /// The counters of this crate.
 pub(crate) struct Metrics {
@@ -12,6 +12,8 @@ pub(crate) struct Metrics {
     copies: IntCounterVec,
     deliveries: IntCounterVec,
     hints: IntCounterVec,
+    resolutions: IntCounterVec,
+    spooled: IntGauge,
     live: IntGaugeVec,
     panics: IntCounter,
 }
@@ -30,7 +32,18 @@ impl Metrics {
         registry.register(Box::new(live.clone()))?;
         let panics = IntCounter::new("filmgate_step_panics_total", "Steps of the worker that crashed.")?;
         registry.register(Box::new(panics.clone()))?;
+        let spooled = IntGauge::new(
+            "filmgate_spooled_handles",
+            "Upstreams' ids of tasks that the store has not taken yet.",
+        )?;
+        registry.register(Box::new(spooled.clone()))?;
         Ok(Self {
+            spooled,
+            resolutions: counter(
+                "resolutions_total",
+                "Looks for submissions whose answers were lost, by what was looked at and what it showed.",
+                &["account", "by", "outcome"],
+            )?,
             accepted: counter("tasks_accepted_total", "Tasks accepted durably.", &["scope", "dialect"])?,
             ended: counter("tasks_ended_total", "Tasks that reached an end state.", &["state", "reason"])?,
             submits: counter(
@@ -85,6 +98,14 @@ impl Metrics {
 
     pub(crate) fn hinted(&self, outcome: &str) {
         self.hints.with_label_values(&[outcome]).inc();
+    }
+
+    pub(crate) fn resolved(&self, account: &str, by: &str, outcome: &str) {
+        self.resolutions.with_label_values(&[account, by, outcome]).inc();
+    }
+
+    pub(crate) fn spooled(&self, count: usize) {
+        self.spooled.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn panicked(&self) {

@@ -15,8 +15,16 @@ pub struct Settings {
     pub lease: Duration,
     /// From accept to the end at the latest.
     pub task_deadline: Duration,
-    /// How long a task of unknown outcome is held before it fails.
+    /// How long a task of unknown outcome is held before the account's policy decides.
     pub unknown_hold: Duration,
+    /// From a lost answer to the first look for what became of the submission; the waits between looks grow from it.
+    pub look_after: Duration,
+    /// The longest wait between two looks.
+    pub look_after_max: Duration,
+    /// From the intent; an upstream that does not know the submission is believed no sooner.
+    pub absent_after: Duration,
+    /// Looks in a row at which it must not know it, at least 1.
+    pub absent_looks: u32,
     /// How long results are tried to be copied before the upstream's own URL is given out.
     pub collect_hold: Duration,
     /// One submission, from connecting to the last byte of the answer.

@@ -3,17 +3,20 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use domain::{Account, AccountName, Failure, FailureKind, TaskId, with_sources};
+use domain::{Account, AccountName, AttemptOutcome, Failure, FailureKind, Task, TaskId, with_sources};
 use limits::{LimitKey, Permit, RateLimits, Slots};
 use routing::{Catalogue, Router};
 use store::{StoreError, TaskStore};
 use tokio::sync::Notify;
 use upstream::Upstream;
 
+use crate::at_work::AtWork;
 use crate::hints::Hints;
 use crate::line::Lines;
 use crate::live::LiveView;
 use crate::metrics::Metrics;
+use crate::resolve::Lost;
+use crate::spool::{Fact, Spool};
 use crate::watch::Watchers;
 use crate::{AssetStorage, Settings};
 
@@ -33,6 +36,8 @@ pub struct Parts {
     pub rates: Arc<RateLimits>,
     /// Where media is kept.
     pub assets: AssetStorage,
+    /// Upstreams' ids that the store did not take.
+    pub spool: Spool,
     /// Bounds.
     pub settings: Settings,
 }
@@ -48,6 +53,12 @@ pub struct Shared {
     pub(crate) assets: AssetStorage,
     pub(crate) settings: Settings,
     pub(crate) metrics: Metrics,
+    /// Upstreams' ids that the store does not have yet.
+    pub(crate) spool: Spool,
+    /// What steps under way work on.
+    pub(crate) at_work: AtWork,
+    /// What is known of submissions whose answers were lost.
+    pub(crate) lost: Lost,
     /// Wakes the worker: something is due now.
     pub(crate) wake: Notify,
     /// Wakes the deliverer: a message is due now.
@@ -75,7 +86,7 @@ impl Shared {
         let slots = Slots::default();
         let held = live.into_iter().map(|(task, account)| (task, slots.restore(&LimitKey::Account(account))));
         let live = LiveView::new(parts.settings.live_view_max);
-        Ok(Arc::new(Self {
+        let shared = Self {
             live,
             held: Mutex::new(held.collect()),
             store: parts.store,
@@ -85,6 +96,9 @@ impl Shared {
             upstream: parts.upstream,
             rates: parts.rates,
             assets: parts.assets,
+            spool: parts.spool,
+            at_work: AtWork::default(),
+            lost: Lost::default(),
             settings: parts.settings,
             metrics: Metrics::new(registry)?,
             wake: Notify::new(),
@@ -94,7 +108,43 @@ impl Shared {
             hints: Hints::default(),
             watchers: Watchers::default(),
             slots,
-        }))
+        };
+        shared.replay_spool().await?;
+        Ok(Arc::new(shared))
+    }
+
+    /// Sees to it that what is in the spool is stored soon. What the store has, or has no use for any more, is forgotten.
+    async fn replay_spool(&self) -> Result<(), StoreError> {
+        for Fact { task: id, attempt, .. } in self.spool.facts() {
+            let task = self.store.load(&id).await?;
+            let waits = |task: &Task| {
+                let current = task.attempt().filter(|current| current.number == attempt);
+                let outcome = current.map(|current| &current.outcome);
+                matches!(outcome, Some(AttemptOutcome::Intended | AttemptOutcome::Unknown { .. }))
+                    && !task.state.is_terminal()
+            };
+            if task.as_ref().is_some_and(waits) {
+                tracing::warn!(task = %id, "an upstream's id comes from the spool");
+                self.store.make_due(&id).await?;
+            } else {
+                self.spool.forget(&id);
+            }
+        }
+        self.metrics.spooled(self.spool.len());
+        Ok(())
+    }
+
+    /// Keeps an upstream's id that the store does not take.
+    pub(crate) async fn keep_in_spool(&self, fact: Fact) {
+        self.spool.keep(fact).await;
+        self.metrics.spooled(self.spool.len());
+    }
+
+    /// Forgets the upstream's id of a task that the store has now.
+    pub(crate) fn forget_in_spool(&self, task: &TaskId) {
+        if self.spool.forget(task) {
+            self.metrics.spooled(self.spool.len());
+        }
     }
 
     /// Takes a slot at `account` for `task` if one is free.
@@ -119,8 +169,8 @@ impl Shared {
 /// Why the work on tasks cannot begin.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The store cannot say which accounts are in use.
-    #[error("counting live attempts failed")]
+    /// The store cannot say which tasks upstreams work on.
+    #[error("reading what upstreams work on failed")]
     Store(#[from] StoreError),
     /// The metrics are registered already.
     #[error("registering metrics failed")]

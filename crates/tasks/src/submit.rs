@@ -2,20 +2,18 @@
 
 use std::time::Duration;
 
-use domain::{Account, Failure, FailureKind, NewAttempt, Retry, TaskEvent};
+use domain::{Account, Failure, FailureKind, NewAttempt, Retry, TaskEvent, TaskId};
 use limits::{LimitKey, RateDecision};
 use routing::{Candidate, Plan};
 use translation::{Provider, SubmitContext, SubmitOutcome};
 use upstream::{Outgoing, SendError};
 
-use crate::held::{Held, StepError};
+use crate::held::{Held, LEASE_MARGIN, StepError};
 use crate::localize::Unready;
-use crate::{clock, collect, failover, localize, pace};
+use crate::{clock, collect, failover, localize, pace, resolve};
 
 /// How long a task waits at least when its accounts are full. Slots come free at any time, so it is short.
 const FULL_RETRY_AFTER: Duration = Duration::from_millis(500);
-/// What the lease exceeds the submit timeout by, so that nobody takes over while the answer is being stored.
-const LEASE_MARGIN: Duration = Duration::from_secs(15);
 
 enum Choice {
     Send(Box<Sending>),
@@ -31,7 +29,9 @@ struct Sending {
 }
 
 pub(crate) async fn step(mut held: Held<'_>) -> Result<(), StepError> {
-    let plan = held.shared.router.plan_for(&held.task);
+    let shared = held.shared;
+    let Some(_room_for_its_id) = shared.spool.reserve() else { return held.put_back(FULL_RETRY_AFTER).await };
+    let plan = shared.router.plan_for(&held.task);
     match choose(&held, &plan).await {
         Choice::Wait(after) => held.put_back(after).await,
         Choice::Nobody(failure) => held.fail(failure).await,
@@ -45,7 +45,15 @@ pub(crate) async fn step(mut held: Held<'_>) -> Result<(), StepError> {
                 held.shared.give_slot_back(&held.task.id);
                 return Err(error);
             }
-            let outcome = send(&held, *sending).await;
+            let Sending { account, provider, outgoing, .. } = *sending;
+            let sent = provider.key_lifetime().map(|_is_known| resolve::digest(&outgoing.call));
+            let outcome = post(&held, (&account, provider), outgoing).await;
+            shared.metrics.submitted(account.name.as_str(), outcome.name());
+            if let (Some(digest), Outcome::Answered(SubmitOutcome::Unknown { .. })) = (sent, &outcome) {
+                shared.lost.sent(&held.task.id, digest);
+            }
+            // For as long as nobody else takes the task: what is known now may never be known again.
+            held.insist(shared.settings.lease);
             conclude(held, outcome, &plan).await
         }
     }
@@ -130,20 +138,33 @@ async fn prepare(
 ) -> Result<Outgoing, Unready> {
     // Another worker must not take over meanwhile: nothing is stored yet, and the slot would be counted wrongly.
     let at_most = held.shared.settings.lease / 2;
-    let localizing = localize::localized(held, (account, provider), upstream_model);
-    let request =
-        tokio::time::timeout(at_most, localizing).await.unwrap_or_else(|_| Err(localize::too_slow(held)))?;
     let number = held.task.attempts.last().map_or(1, |attempt| attempt.number + 1);
+    let encoding = encode(held, (account, provider), (upstream_model, number));
+    tokio::time::timeout(at_most, encoding).await.unwrap_or_else(|_| Err(localize::too_slow(held)))
+}
+
+/// The call that makes the attempt of that number; the same whenever it is made, if its inputs are where they were.
+pub(crate) async fn encode(
+    held: &Held<'_>,
+    (account, provider): (&Account, &'static dyn Provider),
+    (upstream_model, number): (&str, u32),
+) -> Result<Outgoing, Unready> {
+    let request = localize::localized(held, (account, provider), upstream_model).await?;
     let hints = held.shared.settings.hints.as_ref();
     let callback_url = hints.map(|hints| hints.url(&held.task.id, number));
     let context = SubmitContext {
-        attempt_key: &format!("{}.{number}", held.task.id),
+        attempt_key: &attempt_key(&held.task.id, number),
         callback_url: callback_url.as_deref(),
         ..SubmitContext::new(upstream_model, &held.shared.settings.base_url)
     };
     let call = provider.encode_submit(&request, &context);
     let call = call.map_err(|error| Unready::Never(no_route(&[format!("{}: {error}", account.name)])))?;
     localize::outgoing(held, call).await.map_err(Unready::Never)
+}
+
+/// What names an attempt to upstreams that know keys of idempotency or names of ours.
+pub(crate) fn attempt_key(task: &TaskId, number: u32) -> String {
+    format!("{task}.{number}")
 }
 
 /// Takes a slot and a share of the rate, or says how long to wait. Our own limits pace submissions, they fail none.
@@ -160,51 +181,51 @@ fn reserve(held: &Held<'_>, account: &Account) -> Result<(), Duration> {
     }
 }
 
-enum Outcome {
+/// What sending a submission has come to.
+pub(crate) enum Outcome {
     Answered(SubmitOutcome),
     NotSent(String),
 }
 
-async fn send(held: &Held<'_>, sending: Sending) -> Outcome {
-    let Sending { account, provider, mut outgoing, .. } = sending;
+impl Outcome {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::NotSent(_) => "not_sent",
+            Self::Answered(SubmitOutcome::Accepted { .. } | SubmitOutcome::Finished(_)) => "accepted",
+            Self::Answered(SubmitOutcome::Rejected(_)) => "rejected",
+            Self::Answered(SubmitOutcome::Unknown { .. }) => "unknown",
+        }
+    }
+}
+
+/// Sends a submission once.
+pub(crate) async fn post(
+    held: &Held<'_>,
+    (account, provider): (&Account, &'static dyn Provider),
+    mut outgoing: Outgoing,
+) -> Outcome {
     outgoing.call = provider.authorize(outgoing.call, &account.credential, clock::now());
     let timeout = held.shared.settings.submit_timeout;
-    let outcome = match held.shared.upstream.submit(&account.base_url, outgoing, timeout).await {
+    match held.shared.upstream.submit(&account.base_url, outgoing, timeout).await {
         Ok(reply) => Outcome::Answered(provider.decode_submit_of(&held.task.request, &reply)),
         Err(SendError::NotSent(reason)) => Outcome::NotSent(reason),
         Err(SendError::Unanswered(reason)) if failpoints::removed("hold_unknown") => Outcome::NotSent(reason),
         Err(SendError::Unanswered(reason)) => Outcome::Answered(SubmitOutcome::Unknown { reason }),
-    };
-    let label = match &outcome {
-        Outcome::NotSent(_) => "not_sent",
-        Outcome::Answered(SubmitOutcome::Accepted { .. } | SubmitOutcome::Finished(_)) => "accepted",
-        Outcome::Answered(SubmitOutcome::Rejected(_)) => "rejected",
-        Outcome::Answered(SubmitOutcome::Unknown { .. }) => "unknown",
-    };
-    held.shared.metrics.submitted(account.name.as_str(), label);
-    outcome
+    }
 }
 
 /// What an upstream says may repeat the prompt, so it is kept with the attempt and logged for debugging only.
 async fn conclude(mut held: Held<'_>, outcome: Outcome, plan: &Plan) -> Result<(), StepError> {
     match outcome {
         Outcome::Answered(SubmitOutcome::Accepted { handle }) => {
-            held.apply(TaskEvent::Accepted { handle })?;
             let first = pace::of(&held).first;
-            held.done(first).await
+            match held.accepted(handle, first).await? {
+                None => Ok(()),
+                Some(held) => resolve::lost(held, resolve::ANOTHERS.to_owned()).await,
+            }
         }
-        Outcome::Answered(SubmitOutcome::Finished(results)) => {
-            // It has nothing to ask for any more, hence no handle.
-            held.apply(TaskEvent::Accepted { handle: String::new() })?;
-            collect::finish(held, results).await
-        }
-        Outcome::Answered(SubmitOutcome::Unknown { reason }) => {
-            tracing::warn!(task = %held.task.id, "whether the upstream took the task is not known; it is held");
-            tracing::debug!(task = %held.task.id, reason, "why it is not known");
-            held.apply(TaskEvent::SubmitUnknown { reason })?;
-            let hold = held.shared.settings.unknown_hold;
-            held.done(hold).await
-        }
+        Outcome::Answered(SubmitOutcome::Finished(results)) => collect::finish(held, results).await,
+        Outcome::Answered(SubmitOutcome::Unknown { reason }) => resolve::lost(held, reason).await,
         Outcome::Answered(SubmitOutcome::Rejected(failure)) => {
             tracing::info!(task = %held.task.id, kind = failure.kind.name(), "the upstream refused the task");
             tracing::debug!(task = %held.task.id, reason = %failure, "what it said");

@@ -10,9 +10,10 @@ use store::{Claim, StoreError};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
+use crate::at_work::Work;
 use crate::held::{Held, StepError};
 use crate::shared::Shared;
-use crate::{cancel, clock, collect, poll, submit};
+use crate::{cancel, clock, collect, poll, resolve, submit};
 
 /// The longest nap: bounds how late another process's work or a lapsed lease is noticed.
 const NAP_MAX: Duration = Duration::from_secs(1);
@@ -88,8 +89,10 @@ impl Worker {
             }
             failpoints::pass("claimed");
             for claim in claims {
+                // Of a task that a step still works on the claim is that step's.
+                let Some((work, claim)) = self.shared.at_work.begin(claim) else { continue };
                 let shared = Arc::clone(&self.shared);
-                self.steps.spawn(async move { take_step(&shared, claim).await });
+                self.steps.spawn(async move { take_steps(&shared, work, claim).await });
             }
         }
     }
@@ -112,6 +115,13 @@ impl Worker {
     }
 }
 
+async fn take_steps(shared: &Shared, mut work: Work, claim: Claim) {
+    take_step(shared, claim).await;
+    while let Some(later) = work.next() {
+        take_step(shared, later).await;
+    }
+}
+
 async fn take_step(shared: &Shared, claim: Claim) {
     let id = claim.task.id.clone();
     match step(Held::new(shared, claim)).await {
@@ -128,22 +138,11 @@ async fn step(mut held: Held<'_>) -> Result<(), StepError> {
     let now = clock::now();
     let overdue = now >= held.task.deadline_at;
     match &held.task.state {
-        // Whoever stored the intent is gone. The submission may have left, so it must not be made again.
         TaskState::Submitting { .. } => {
             failpoints::pass("interrupted_found");
-            let reason = "the process ended before the answer was stored".to_owned();
-            held.apply(TaskEvent::SubmitUnknown { reason })?;
-            let hold = held.shared.settings.unknown_hold;
-            held.done(hold).await
+            resolve::interrupted(held).await
         }
-        TaskState::Unknown { since } => {
-            let until = since.plus(held.shared.settings.unknown_hold).min(held.task.deadline_at);
-            if now < until {
-                return held.put_back(until.since(now)).await;
-            }
-            held.apply(TaskEvent::DeadlinePassed)?;
-            held.done(Duration::ZERO).await
-        }
+        TaskState::Unknown { .. } => resolve::step(held).await,
         TaskState::Queued | TaskState::Running { .. } if overdue => {
             held.apply(TaskEvent::DeadlinePassed)?;
             held.done(Duration::ZERO).await

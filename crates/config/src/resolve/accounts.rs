@@ -11,6 +11,9 @@ use crate::resolve::bounds;
 
 const REQUESTS_PER_MINUTE: u32 = 10_000;
 const CONCURRENT_TASKS: u32 = 1000;
+/// What the Standard Webhooks specification asks of a secret, of which Replicate's are. kie makes one for its customers and
+/// does not say how long.
+const CALLBACK_SECRET_BYTES_MIN: usize = 24;
 
 /// The accounts of the file that are complete.
 pub(super) fn resolve(
@@ -56,9 +59,7 @@ fn account(
     let files_url = entry.files_url.as_deref().and_then(|text| {
         bounds::base_url(text).map_err(|message| findings.add(&format!("{path}.files_url"), message)).ok()
     });
-    let callback_secret = entry.callback_secret.as_ref().and_then(|secret| {
-        credential(Some(secret), &format!("{path}.callback_secret"), environment, findings)
-    });
+    let callback_secret = callback_secret(entry, &format!("{path}.callback_secret"), environment, findings);
     let callback_keys_url = entry.callback_keys_url.clone().filter(|text| {
         let is_url = bounds::base_url(text);
         is_url.map_err(|message| findings.add(&format!("{path}.callback_keys_url"), message)).is_ok()
@@ -82,6 +83,7 @@ fn account(
         requests_per_minute,
         concurrent_tasks,
         pace,
+        on_unknown: entry.on_unknown.unwrap_or_default(),
     })
 }
 
@@ -99,6 +101,20 @@ pub(super) fn credential(
 ) -> Option<Credential> {
     let secret = findings.required(path, reference)?.resolve(environment);
     secret.map(Credential::new).map_err(|message| findings.add(path, message)).ok()
+}
+
+/// The secret that callbacks are signed with. One that can be guessed lets everybody sign.
+fn callback_secret(
+    entry: &AccountEntry,
+    path: &str,
+    environment: &dyn Environment,
+    findings: &mut Findings<'_>,
+) -> Option<Credential> {
+    let secret = credential(Some(entry.callback_secret.as_ref()?), path, environment, findings)?;
+    if secret.expose().len() < CALLBACK_SECRET_BYTES_MIN {
+        findings.add(path, format!("must have at least {CALLBACK_SECRET_BYTES_MIN} characters"));
+    }
+    Some(secret)
 }
 
 fn pace(poll: &PollEntry, path: &str, findings: &mut Findings<'_>) -> Option<Pace> {

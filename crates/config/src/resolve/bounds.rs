@@ -18,6 +18,9 @@ const HEAD_BYTES: std::ops::RangeInclusive<u64> = 8 << 10..=1 << 20;
 /// What clients expect of those who know keys of idempotency.
 const IDEMPOTENCY_LIFETIME_MIN: Duration = Duration::from_secs(24 * 3600);
 
+/// A spool for fewer submits at one time would hold up the others.
+const SPOOL_BYTES_MIN: u64 = 64 << 10;
+
 /// Checks the plain sections and brings URLs into their plain form.
 pub(super) fn check(file: &mut File, environment: &dyn Environment, findings: &mut Findings<'_>) {
     server(&mut file.server, findings);
@@ -104,6 +107,14 @@ fn tasks(tasks: &Tasks, findings: &mut Findings<'_>) {
     findings.positive("tasks.input_lifetime", tasks.input_lifetime.is_zero());
     if tasks.idempotency_lifetime < IDEMPOTENCY_LIFETIME_MIN {
         findings.add("tasks.idempotency_lifetime", "must be at least 1d: clients rely on it");
+    }
+    findings.positive("tasks.look_after", tasks.look_after.is_zero());
+    findings.positive("tasks.absent_looks", tasks.absent_looks == 0);
+    if tasks.look_after_max < tasks.look_after {
+        findings.add("tasks.look_after_max", "must not be shorter than look_after");
+    }
+    if tasks.spool_bytes < SPOOL_BYTES_MIN {
+        findings.add("tasks.spool_bytes", "must be at least 64KiB");
     }
     findings.positive("tasks.input_bytes_max", tasks.input_bytes_max == 0);
     findings.positive("tasks.input_timeout", tasks.input_timeout.is_zero());
