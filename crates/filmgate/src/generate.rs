@@ -97,6 +97,7 @@ impl Gateway {
             secret: Credential::new(key.clone()),
             requests_per_minute: config.limits.requests_per_minute,
             concurrent_tasks: config.limits.concurrent_tasks,
+            budget: None,
             dialect: None,
         });
         let running = Running::start(&config).await?;
