@@ -44,7 +44,6 @@ pub trait TaskStore: Send + Sync {
     /// Gives claimed tasks back without changing them, due after `delay`. Ignores claims that are no longer held.
     async fn release(&self, claims: &[(TaskId, u64)], delay: Duration) -> Result<(), StoreError>;
 
-    /// Until the next unclaimed task is due (zero if one is), or the next lease runs out; `None` if there is nothing to wait for.
     /// Like [`Self::release`] for tasks with which no step was taken: what they have crashed before counts on.
     async fn defer(&self, claims: &[(TaskId, u64)], delay: Duration) -> Result<(), StoreError>;
 
@@ -58,6 +57,7 @@ pub trait TaskStore: Send + Sync {
     /// Forgets the crashes of a live task and makes it due at once unless somebody holds it. False if there are none.
     async fn pardon(&self, id: &TaskId) -> Result<bool, StoreError>;
 
+    /// Until the next unclaimed task is due (zero if one is), or the next lease runs out; `None` if there is nothing to wait for.
     async fn next_due_in(&self) -> Result<Option<Duration>, StoreError>;
 
     /// The tasks that have a live attempt, with its account: what the accounts' slots are counted from at the start.
@@ -115,7 +115,6 @@ pub trait TaskStore: Send + Sync {
     /// Makes dead messages due at once, with all their tries before them: the one of that id, or all. How many there were.
     async fn replay_deliveries(&self, id: Option<&str>) -> Result<u64, StoreError>;
 
-    /// Notes an asset whose bytes are already stored. A second one of that id is [`StoreError::Conflict`].
     /// Takes up to `max` ended tasks whose upstreams may still be at work and are to be asked, oldest due first. Until
     /// `lease` has passed or they are settled, nobody else gets them. Each claim gets a new epoch.
     async fn claim_late(&self, lease: Duration, max: usize) -> Result<Vec<LateClaim>, StoreError>;
@@ -144,6 +143,7 @@ pub trait TaskStore: Send + Sync {
     /// Removes the notes of those assets, but of none that has not expired.
     async fn drop_expired(&self, ids: &[AssetId]) -> Result<(), StoreError>;
 
+    /// Notes an asset whose bytes are already stored. A second one of that id is [`StoreError::Conflict`].
     async fn put_asset(&self, asset: &AssetRecord) -> Result<(), StoreError>;
 
     /// Removes the note of an asset. False if there is none.

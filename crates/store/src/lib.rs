@@ -7,10 +7,10 @@
 pub mod conformance;
 mod contract;
 mod deliveries;
-mod sqlite;
 mod late;
+mod sqlite;
 
 pub use contract::*;
 pub use deliveries::{Delivery, DeliveryClaim, DeliveryState, NewDelivery, Tried};
-pub use sqlite::{Clock, SqliteSettings, SqliteStore};
 pub use late::{CrashingTask, LateClaim, LateResult, LateWord};
+pub use sqlite::{Clock, SqliteSettings, SqliteStore};

@@ -17,8 +17,8 @@ mod ledger;
 mod lock;
 mod migrations;
 mod readers;
-mod rows;
 mod retention;
+mod rows;
 mod settings;
 mod tasks;
 mod wishes;
@@ -37,8 +37,8 @@ pub use self::clock::Clock;
 pub use self::settings::SqliteSettings;
 
 use self::checkpoint::Checkpointer;
-use self::lock::ServerLock;
 use self::claims::Reckoning;
+use self::lock::ServerLock;
 use self::readers::Readers;
 use self::rows::{ChangeRow, NewRow};
 use self::writer::Writer;
@@ -283,8 +283,6 @@ impl TaskStore for SqliteStore {
         self.writer.write(move |c| deliveries::replay(c, id.as_deref(), clock.now())).await
     }
 
-    async fn put_asset(&self, asset: &AssetRecord) -> Result<(), StoreError> {
-        let asset = asset.clone();
     async fn claim_late(&self, lease: Duration, max: usize) -> Result<Vec<LateClaim>, StoreError> {
         let clock = self.clock.clone();
         self.writer.write(move |c| late::claim(c, lease, max, clock.now())).await.map(late::decode)
@@ -324,6 +322,8 @@ impl TaskStore for SqliteStore {
         self.writer.write(move |c| retention::drop_expired(c, &ids, clock.now())).await
     }
 
+    async fn put_asset(&self, asset: &AssetRecord) -> Result<(), StoreError> {
+        let asset = asset.clone();
         self.writer.write(move |c| assets::put(c, &asset)).await
     }
 
