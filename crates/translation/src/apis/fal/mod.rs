@@ -7,8 +7,8 @@
 //! What answers on a host of its own at fal, `fal.run`, is here behind `/fal-run`, since its paths are those of
 //! submissions: `FAL_RUN_HOST=host/fal-run`.
 //! Deliberately absent: uploads, whose hosts are fixed in fal's Python client and whose second step, in both clients, is
-//! a PUT without a key to an address that must be promised before there is a file (data URIs are taken everywhere), and
-//! the stream of a status.
+//! a PUT without a key to an address that must be promised before there is a file (data URIs are taken everywhere), the stream
+//! of a status, and the list of requests, which is on another host than the queue.
 //! Source of the rules: fal.ai/docs (inference API, model errors, request errors), the models' schemas, fal's clients.
 
 mod callback;

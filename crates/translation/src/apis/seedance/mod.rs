@@ -6,7 +6,8 @@
 //! record, and with it a clip that has been paid for; a wish to stop is repeated until the task has ended, so it would meet
 //! one. Source of the rules: docs.byteplus.com/en/docs/ModelArk/1520757,
 //! /1521309, /1521720 and volcengine.com/docs/82379 (the same pages, the models, the error codes). Deliberately absent:
-//! drafts, `frames`, `camera_fixed`, `service_tier`, `callback_url`.
+//! drafts, `frames`, `camera_fixed`, `service_tier`, `callback_url`, and the list of tasks, which shows no prompts to tell a lost
+//! one by.
 
 mod models;
 mod provider;
