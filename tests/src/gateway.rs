@@ -141,6 +141,11 @@ impl Gateway {
         self.process.exit().await
     }
 
+    /// Its process' id at the system.
+    pub fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// What it has printed so far.
     pub fn stdout(&self) -> String {
         self.process.stdout()

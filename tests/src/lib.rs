@@ -7,6 +7,7 @@
 
 pub mod client;
 pub mod config;
+pub mod event_stream;
 pub mod figures;
 mod gateway;
 pub mod history;

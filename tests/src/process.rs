@@ -121,9 +121,19 @@ impl Process {
         let _status = self.child.wait();
     }
 
+    /// Its id at the system.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Asks it to stop (SIGTERM).
     pub fn terminate(&self) {
-        tool::run("kill", &["-TERM", &self.child.id().to_string()]);
+        self.signal("TERM");
+    }
+
+    /// Sends it a signal, by its name.
+    pub fn signal(&self, name: &str) {
+        tool::run("kill", &[&format!("-{name}"), &self.id().to_string()]);
     }
 
     /// How it ends; all that it printed has been read then.

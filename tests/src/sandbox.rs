@@ -72,6 +72,21 @@ impl SandboxProcess {
         format!("http://{}", self.address)
     }
 
+    /// Lets it do nothing, as on a machine that hangs, until [`Self::resume`]. Its address still takes connections.
+    pub fn pause(&self) {
+        self.process.signal("STOP");
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        self.process.signal("CONT");
+    }
+
+    /// A client of it.
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
     /// Ends it at once. Its address answers no more.
     pub fn kill(&mut self) {
         self.process.kill();

@@ -76,6 +76,21 @@ pub struct Server {
     #[serde(with = "text::duration")]
     #[schemars(with = "DurationText")]
     pub wait_timeout: Duration,
+    /// Requests that wait for their task at one time; more do not wait.
+    #[schemars(range(min = 1))]
+    pub waits_max: usize,
+    /// Event streams at one time; more are refused. Over HTTP/1 each takes one of connections_max.
+    #[schemars(range(min = 1))]
+    pub events_max: usize,
+    /// An event stream without an event carries a sign of life after this long, and no later than half of
+    /// idle_timeout.
+    #[serde(with = "text::duration")]
+    #[schemars(with = "DurationText")]
+    pub events_keep_alive: Duration,
+    /// An event stream ends after this long; its client comes back for the rest.
+    #[serde(with = "text::duration")]
+    #[schemars(with = "DurationText")]
+    pub events_timeout: Duration,
     /// A connection without a request is closed after this long.
     #[serde(with = "text::duration")]
     #[schemars(with = "DurationText")]
@@ -88,7 +103,7 @@ pub struct Server {
     #[serde(with = "text::size")]
     #[schemars(with = "SizeText")]
     pub buffered_bytes_max: u64,
-    /// Requests at one time; more are refused.
+    /// Requests at one time, without those that wait for their task; more are refused.
     #[schemars(range(min = 1))]
     pub requests_in_flight_max: usize,
     /// For requests in flight to end after a stop was asked for.
@@ -116,6 +131,10 @@ impl Default for Server {
             body_bytes_per_second_min: 32 * KIB,
             request_timeout: Duration::from_secs(75),
             wait_timeout: MINUTE * 10,
+            waits_max: 10_000,
+            events_max: 10_000,
+            events_keep_alive: Duration::from_secs(15),
+            events_timeout: MINUTE * 60,
             idle_timeout: Duration::from_secs(75),
             body_bytes_max: 64 * MIB,
             buffered_bytes_max: 512 * MIB,

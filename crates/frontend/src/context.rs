@@ -1,14 +1,15 @@
 //! What the layers learn about one request: the only extension that a request carries.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use domain::{Client, LimitStatus};
 use http::{HeaderValue, Request};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::layers::deadline::Countdown;
 use crate::routes::Matched;
 
-/// Facts about one request, each set once by the layer that is named. Shared, so that an outer layer can read what an
+/// Facts about one request, each set once by the layer that is named, and its place among those in flight. Shared, so that an outer layer can read what an
 /// inner one has learned, even when the request was given up half way. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct RequestContext(Arc<Facts>);
@@ -17,6 +18,7 @@ struct Facts {
     request_id: HeaderValue,
     matched: OnceLock<Matched>,
     preferred: OnceLock<Matched>,
+    in_flight: Mutex<Option<OwnedSemaphorePermit>>,
     countdown: OnceLock<Countdown>,
     client: OnceLock<Client>,
     limit: OnceLock<LimitStatus>,
@@ -29,6 +31,7 @@ impl RequestContext {
             request_id,
             matched: OnceLock::new(),
             preferred: OnceLock::new(),
+            in_flight: Mutex::new(None),
             countdown: OnceLock::new(),
             client: OnceLock::new(),
             limit: OnceLock::new(),
@@ -95,6 +98,16 @@ impl RequestContext {
         if let Some(matched) = self.matched().as_made_by(dialect) {
             set_once(&self.0.preferred, matched);
         }
+    }
+
+    /// From now on the request holds this place among those in flight (`in_flight`).
+    pub(crate) fn enter_flight(&self, place: OwnedSemaphorePermit) {
+        *self.0.in_flight.lock().unwrap_or_else(PoisonError::into_inner) = Some(place);
+    }
+
+    /// From now on it holds none: it has been answered, or its client waits for a task.
+    pub(crate) fn leave_flight(&self) {
+        *self.0.in_flight.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     pub(crate) fn set_countdown(&self, countdown: Countdown) {

@@ -3,9 +3,11 @@
 mod asset;
 mod base_url;
 mod creating;
+mod events;
+mod waiting;
 
 use std::task::{Context, Poll};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use domain::{Call, Client, Failure, FailureKind, Reply, Scope, TaskId, TaskState, Timestamp};
 use http::{HeaderMap, Method, Request};
@@ -15,7 +17,10 @@ use tower::Service;
 use translation::{Cancelled, Dialect, Endpoint, Intent, Links, PathParams, Wait};
 
 pub(crate) use base_url::BaseUrl;
+pub(crate) use events::EventBounds;
+pub(crate) use waiting::{PREFERENCE_APPLIED, WaitBounds};
 
+use crate::Draining;
 use crate::body::Answer;
 use crate::context::RequestContext;
 use crate::layers::BoxFuture;
@@ -28,9 +33,16 @@ const DECODED_INLINE_BYTES_MAX: usize = 256 * 1024;
 /// The innermost service: all handlers.
 #[derive(Clone)]
 pub(crate) struct Handlers {
-    tasks: TaskService,
-    base_url: BaseUrl,
-    wait_timeout: Duration,
+    /// What can be done.
+    pub(crate) tasks: TaskService,
+    /// What links in replies begin with.
+    pub(crate) base_url: BaseUrl,
+    /// Ends what would go on for long.
+    pub(crate) draining: Draining,
+    /// The bounds of replies that wait for their task.
+    pub(crate) waits: WaitBounds,
+    /// The bounds of event streams.
+    pub(crate) events: EventBounds,
 }
 
 /// A request to an endpoint of a dialect.
@@ -75,11 +87,6 @@ impl Answering<'_> {
 }
 
 impl Handlers {
-    /// Handlers over `tasks`, whose replies link to `base_url`; a reply waits for its task no longer than `wait_timeout`.
-    pub(crate) fn new(tasks: TaskService, base_url: BaseUrl, wait_timeout: Duration) -> Self {
-        Self { tasks, base_url, wait_timeout }
-    }
-
     async fn answer(self, request: Request<WholeBody>) -> Result<Answer, Failure> {
         let context = RequestContext::of(&request).clone();
         if let Target::Asset(file) = &context.matched().target {
@@ -110,6 +117,7 @@ impl Handlers {
                 let task = self.tasks.get(answering.client()?, &id, None).await?;
                 return asset::content(&self.tasks, &task, index, asked).await;
             }
+            Intent::Events { id, scope, seen } => return self.events(&answering, (&id, scope), seen).await,
             Intent::Get { id, scope } => self.get(&answering, (&id, scope), wait).await?,
             other => self.read(&answering, other).await?,
         };
@@ -132,7 +140,11 @@ impl Handlers {
             let media = self.tasks.read_results(&task).await;
             return Ok(dialect.encode_result(endpoint, &task, &media, &answering.links));
         }
-        Ok(dialect.encode_task(endpoint, &task, &answering.links))
+        let Wait::UpTo(at_most) = wait else {
+            return Ok(dialect.encode_task(endpoint, &task, &answering.links));
+        };
+        let waited = self.wait_while_open(answering, task, at_most).await;
+        Ok(waited.noted(dialect.encode_task(endpoint, &waited.task, &waited.links)))
     }
 
     /// What needs nothing of the body.
@@ -159,9 +171,10 @@ impl Handlers {
             | Intent::Derive(_)
             | Intent::Upload(_)
             | Intent::Get { .. }
-            | Intent::Content { .. } => {
-                Err(Failure::internal("what makes something, or may hold media, is answered elsewhere"))
-            }
+            | Intent::Events { .. }
+            | Intent::Content { .. } => Err(Failure::internal(
+                "what makes something, waits, or may hold media, is answered elsewhere",
+            )),
         }
     }
 }

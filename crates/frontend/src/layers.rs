@@ -10,6 +10,7 @@ pub(crate) mod client_limits;
 pub(crate) mod cors;
 pub(crate) mod deadline;
 pub(crate) mod discard;
+pub(crate) mod in_flight;
 pub(crate) mod limit_headers;
 pub(crate) mod match_dialect;
 pub(crate) mod measure;

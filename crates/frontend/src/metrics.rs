@@ -17,6 +17,8 @@ pub(crate) struct Metrics {
     durations: HistogramVec,
     in_flight: IntGauge,
     connections: IntGauge,
+    waiting: IntGauge,
+    event_streams: IntGauge,
 }
 
 /// One more, until it is dropped.
@@ -40,11 +42,15 @@ impl Metrics {
             )?,
             in_flight: IntGauge::new("filmgate_http_requests_in_flight", "Requests being answered.")?,
             connections: IntGauge::new("filmgate_http_connections", "Open client connections.")?,
+            waiting: IntGauge::new("filmgate_http_requests_waiting", "Requests that wait for their task.")?,
+            event_streams: IntGauge::new("filmgate_http_event_streams", "Open event streams.")?,
         };
         registry.register(Box::new(metrics.requests.clone()))?;
         registry.register(Box::new(metrics.durations.clone()))?;
         registry.register(Box::new(metrics.in_flight.clone()))?;
         registry.register(Box::new(metrics.connections.clone()))?;
+        registry.register(Box::new(metrics.waiting.clone()))?;
+        registry.register(Box::new(metrics.event_streams.clone()))?;
         Ok(metrics)
     }
 
@@ -58,6 +64,16 @@ impl Metrics {
     /// One more request under way, until the answer is dropped.
     pub(crate) fn request_begins(&self) -> Counted {
         Counted::new(&self.in_flight)
+    }
+
+    /// The gauge of requests that wait for their task.
+    pub(crate) fn waiting(&self) -> &IntGauge {
+        &self.waiting
+    }
+
+    /// The gauge of open event streams.
+    pub(crate) fn event_streams(&self) -> &IntGauge {
+        &self.event_streams
     }
 
     /// The gauge of open connections.

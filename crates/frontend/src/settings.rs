@@ -27,13 +27,21 @@ pub struct Settings {
     pub request_timeout: Duration,
     /// How long a request may wait for its task, besides that.
     pub wait_timeout: Duration,
+    /// Requests that wait for their task at one time; more are answered as their tasks stand.
+    pub waits_max: usize,
+    /// Event streams at one time; more are refused.
+    pub events_max: usize,
+    /// How long an event stream may be silent; if half of `idle_timeout` is less, that counts.
+    pub events_keep_alive: Duration,
+    /// How long an event stream may be; its client comes back for the rest.
+    pub events_timeout: Duration,
     /// From the moment we want the body to its end; longer for a body that keeps coming at a sensible pace.
     pub body_timeout: Duration,
     /// The largest request body.
     pub body_bytes_max: u64,
     /// Request bodies in memory at one time, all together.
     pub buffered_bytes_max: u64,
-    /// Requests that are being answered at one time.
+    /// Requests that are being answered at one time, without those that wait for their task.
     pub requests_in_flight_max: usize,
     /// The pace at which a body may take longer than `body_timeout`: each second buys so many bytes another one.
     /// At least 1.

@@ -5,14 +5,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::Request;
-use tower::limit::ConcurrencyLimitLayer;
-use tower::load_shed::LoadShedLayer;
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, ServiceBuilder};
 
 use crate::body::{Answer, Discard, Wanted};
 use crate::gateway::{Gateway, StartError};
-use crate::handlers::{BaseUrl, Handlers};
+use crate::handlers::{BaseUrl, EventBounds, Handlers, WaitBounds};
 use crate::layers::access_log::AccessLogLayer;
 use crate::layers::authenticate::AuthenticateLayer;
 use crate::layers::body_cap::BodyCapLayer;
@@ -20,6 +18,7 @@ use crate::layers::client_limits::ClientLimitsLayer;
 use crate::layers::cors;
 use crate::layers::deadline::DeadlineLayer;
 use crate::layers::discard::DiscardLayer;
+use crate::layers::in_flight::InFlightLayer;
 use crate::layers::limit_headers::LimitHeadersLayer;
 use crate::layers::match_dialect::MatchLayer;
 use crate::layers::measure::MeasureLayer;
@@ -27,6 +26,7 @@ use crate::layers::request_id::RequestIdLayer;
 use crate::layers::rescue::RescueLayer;
 use crate::layers::whole_body::{BodyBounds, WholeBodyLayer};
 use crate::metrics::Metrics;
+use crate::room::Room;
 use crate::routes::Routes;
 use crate::settings::{DISCARD_BYTES_MAX, DISCARD_TIMEOUT};
 
@@ -65,8 +65,7 @@ where
         .layer(LimitHeadersLayer)
         .layer(RescueLayer)
         // Cheapest refusals first: no room, a head that says enough.
-        .layer(LoadShedLayer::new())
-        .layer(ConcurrencyLimitLayer::new(settings.requests_in_flight_max))
+        .layer(InFlightLayer::new(settings.requests_in_flight_max))
         .layer(BodyCapLayer::new(settings.body_bytes_max))
         // Everything that waits for something of ours.
         .layer(DeadlineLayer::new(settings.request_timeout))
@@ -74,6 +73,25 @@ where
         .layer(ClientLimitsLayer::new(Arc::clone(&gateway.rates)))
         // Not before it is known who sends it: strangers cannot make us hold their bytes.
         .layer(WholeBodyLayer::new(bodies))
-        .service(Handlers::new(gateway.tasks.clone(), base_url, settings.wait_timeout));
+        .service(handlers(gateway, metrics, base_url));
     Ok(BoxCloneSyncService::new(service))
+}
+
+fn handlers(gateway: &Gateway, metrics: &Metrics, base_url: BaseUrl) -> Handlers {
+    let settings = &gateway.settings;
+    Handlers {
+        tasks: gateway.tasks.clone(),
+        base_url,
+        draining: gateway.draining.clone(),
+        waits: WaitBounds {
+            room: Room::new(settings.waits_max, metrics.waiting()),
+            timeout: settings.wait_timeout,
+        },
+        events: EventBounds {
+            room: Room::new(settings.events_max, metrics.event_streams()),
+            // A connection on which nothing moves would be ended.
+            keep_alive: settings.events_keep_alive.min(settings.idle_timeout / 2),
+            timeout: settings.events_timeout,
+        },
+    }
 }

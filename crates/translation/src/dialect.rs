@@ -22,11 +22,19 @@ pub trait Dialect: Send + Sync {
     /// The reply of a `Create` endpoint to an accepted task.
     fn encode_created(&self, endpoint: &Endpoint, task: &Task, links: &Links) -> Reply;
 
-    /// The reply of a `Get` endpoint to a poll. The task may have been made through any dialect.
+    /// The reply of a `Get` endpoint to a poll, and the data of the events of an `Events` endpoint. The task may have been made
+    /// through any dialect.
     fn encode_task(&self, endpoint: &Endpoint, task: &Task, links: &Links) -> Reply;
 
-    /// Whether the reply to a `Create` endpoint waits for the task, and how long. No reply to a `Get` endpoint waits, but
-    /// [`Wait::ForMedia`] puts the results themselves into that to a poll of a task that has succeeded.
+    /// The name of an event of an `Events` endpoint: the API's word for how the task stands, visible ASCII.
+    fn event_name(&self, task: &Task) -> &'static str {
+        let _name_of_the_nameless = task;
+        "message"
+    }
+
+    /// Whether the reply to a `Create` endpoint waits for the task, and how long; the reply is then that to a poll. The reply
+    /// to a `Get` endpoint waits with [`Wait::UpTo`] only; [`Wait::ForMedia`] puts the results themselves into that to a poll
+    /// of a task that has succeeded.
     fn wait(&self, endpoint: &Endpoint, call: &Call) -> Wait {
         let _answers_at_once = (endpoint, call);
         Wait::No
@@ -146,6 +154,8 @@ pub enum Action {
     Derive,
     /// Reads a task, or the bytes of its result.
     Get,
+    /// Follows a task by a stream of events.
+    Events,
     /// Lists tasks.
     List,
     /// Stops a task.
@@ -166,6 +176,7 @@ impl Action {
             Self::CreateAndWait => "create_and_wait",
             Self::Derive => "derive",
             Self::Get => "get",
+            Self::Events => "events",
             Self::List => "list",
             Self::Cancel => "cancel",
             Self::Delete => "delete",
@@ -200,6 +211,15 @@ pub enum Intent {
         id: TaskId,
         /// The scope in the path, for APIs that have one there.
         scope: Option<Scope>,
+    },
+    /// To be told how a task stands, now and after each change until its end. With a scope, as with `Get`.
+    Events {
+        /// The task.
+        id: TaskId,
+        /// The scope in the path, for APIs that have one there.
+        scope: Option<Scope>,
+        /// The version of the task that the client has seen, if it says so otherwise than by `Last-Event-ID`.
+        seen: Option<u64>,
     },
     /// The bytes of a finished task's result.
     Content {

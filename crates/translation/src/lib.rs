@@ -6,7 +6,8 @@
 //! and `inputs` read clients' JSON, `multipart` their forms, `upload` their files, `callback` where they listen,
 //! `lenient` upstreams' JSON, `refusal` an upstream's "no", `webhook` what proves its callbacks,
 //! `lost` which of its tasks may be one whose answer was lost; `answer` makes replies to
-//! clients, `progress` the percentage and `rfc3339` the moments in them; `key` finds a client's key.
+//! clients, `progress` the percentage and `rfc3339` the moments in them; `key` finds a client's key, and `prefer` how long it
+//! would wait.
 
 mod answer;
 pub mod apis;
@@ -22,6 +23,7 @@ mod lost;
 mod media;
 mod multipart;
 mod outgoing;
+mod prefer;
 mod progress;
 mod provider;
 mod refusal;

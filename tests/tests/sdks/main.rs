@@ -7,6 +7,7 @@
 
 mod certificate;
 mod door;
+mod event_source;
 mod fal;
 mod google;
 mod openai;

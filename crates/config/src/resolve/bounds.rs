@@ -51,6 +51,10 @@ fn server(server: &mut Server, findings: &mut Findings<'_>) {
     findings.positive("server.body_timeout", server.body_timeout.is_zero());
     findings.positive("server.request_timeout", server.request_timeout.is_zero());
     findings.positive("server.wait_timeout", server.wait_timeout.is_zero());
+    findings.positive("server.waits_max", server.waits_max == 0);
+    findings.positive("server.events_max", server.events_max == 0);
+    findings.positive("server.events_keep_alive", server.events_keep_alive.is_zero());
+    findings.positive("server.events_timeout", server.events_timeout.is_zero());
     findings.positive("server.idle_timeout", server.idle_timeout.is_zero());
     findings.positive("server.body_bytes_max", server.body_bytes_max == 0);
     if server.body_bytes_max > server.buffered_bytes_max {

@@ -1,7 +1,6 @@
 //! Requests that make something: tasks, follow-ups, files. What is made is made whether the client waits or hangs up.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use domain::{Draft, DraftUpload, Failure, FailureKind, Reply, Task, TaskState};
 use tokio::sync::OwnedSemaphorePermit;
@@ -9,7 +8,6 @@ use tracing::Instrument as _;
 use translation::{Upload, Wait};
 
 use super::{Answering, Handlers};
-use crate::layers::deadline::Countdown;
 
 impl Handlers {
     /// A new task, and the answer at once or when it has ended.
@@ -26,20 +24,20 @@ impl Handlers {
             let _room_for_inline_media = room;
             tasks.create(&client, dialect.name(), draft).await
         };
-        let task = apart(creating).await?;
+        let task = Arc::new(apart(creating).await?);
         let links = &answering.links;
         match wait {
             Wait::No => Ok(dialect.encode_created(endpoint, &task, links)),
             Wait::UpTo(at_most) => {
-                let task = self.wait(answering, &task, at_most).await?;
-                Ok(dialect.encode_task(endpoint, &task, links))
+                let waited = self.wait_while_open(answering, task, at_most).await;
+                Ok(waited.noted(dialect.encode_task(endpoint, &waited.task, &waited.links)))
             }
             Wait::ForResult => {
-                let task = succeeded(self.wait(answering, &task, self.wait_timeout).await?)?;
+                let task = succeeded(self.wait(answering, task, self.waits.timeout).await.task)?;
                 Ok(dialect.encode_result(endpoint, &task, &[], links))
             }
             Wait::ForMedia => {
-                let task = succeeded(self.wait(answering, &task, self.wait_timeout).await?)?;
+                let task = succeeded(self.wait(answering, task, self.waits.timeout).await.task)?;
                 let media = self.tasks.read_results(&task).await;
                 Ok(dialect.encode_result(endpoint, &task, &media, links))
             }
@@ -78,19 +76,6 @@ impl Handlers {
             expires_at: stored.expires_at.unwrap_or(stored.created_at),
         };
         Ok(dialect.encode_upload(endpoint, &upload, &answering.links))
-    }
-
-    /// The task when it has ended, or as it stands after `at_most`. The time is the client's own choice, and not counted
-    /// as ours.
-    async fn wait(
-        &self,
-        answering: &Answering<'_>,
-        task: &Task,
-        at_most: Duration,
-    ) -> Result<Arc<Task>, Failure> {
-        let _clock_stands_still = answering.context.countdown().map(Countdown::pause);
-        let at_most = at_most.min(self.wait_timeout);
-        self.tasks.wait(answering.client()?, &task.id, at_most).await
     }
 }
 

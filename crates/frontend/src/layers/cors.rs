@@ -7,6 +7,7 @@ use http::{HeaderName, HeaderValue, header};
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
 
 use super::request_id::REQUEST_ID;
+use crate::handlers::PREFERENCE_APPLIED;
 
 /// How long a browser need not ask again; the longest that Chromium believes.
 const MAX_AGE: Duration = Duration::from_secs(7200);
@@ -36,8 +37,14 @@ pub(crate) fn layer(origins: &[String]) -> Result<CorsLayer, BadOrigin> {
 
 /// What scripts may read: the names that every dialect uses for its limits, and what HTTP itself says.
 fn exposed() -> Vec<HeaderName> {
-    let mut names =
-        vec![REQUEST_ID, header::RETRY_AFTER, header::CONTENT_LENGTH, header::CONTENT_RANGE, header::ETAG];
+    let mut names = vec![
+        REQUEST_ID,
+        PREFERENCE_APPLIED,
+        header::RETRY_AFTER,
+        header::CONTENT_LENGTH,
+        header::CONTENT_RANGE,
+        header::ETAG,
+    ];
     let status = LimitStatus { limit: 1, remaining: 1, reset_after: Duration::ZERO };
     for dialect in translation::DIALECTS {
         for (name, _) in dialect.rate_limit_headers(&status) {

@@ -1,23 +1,17 @@
 //! The only place where error replies are made: every failure, overload and panic of the layers inside leaves in the
 //! shape of the caller's dialect.
 
+use domain::{Failure, Reply};
+use http::Request;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
-
-use domain::{Failure, FailureKind, Reply};
-use http::Request;
-use tower::load_shed::error::Overloaded;
-use tower::{BoxError, Layer, Service};
+use tower::{Layer, Service};
 
 use super::BoxFuture;
 use crate::body::Answer;
 use crate::context::RequestContext;
-
-/// When a client that was turned away by the in-flight cap may come back.
-const OVERLOADED_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The layer.
 #[derive(Clone)]
@@ -39,7 +33,7 @@ impl<S> Layer<S> for RescueLayer {
 
 impl<S, B> Service<Request<B>> for Rescue<S>
 where
-    S: Service<Request<B>, Response = Answer, Error = BoxError, Future: Send + 'static>,
+    S: Service<Request<B>, Response = Answer, Error = Failure, Future: Send + 'static>,
     S: Clone + Send + 'static,
     B: Send + 'static,
 {
@@ -58,7 +52,7 @@ where
         Box::pin(async move {
             let answering = async move {
                 match RequestContext::of(&request).matched().refusal() {
-                    Some(refusal) => Err(refusal.into()),
+                    Some(refusal) => Err(refusal),
                     None => {
                         std::future::poll_fn(|cx| inner.poll_ready(cx)).await?;
                         inner.call(request).await
@@ -67,7 +61,7 @@ where
             };
             Ok(match Guarded(Box::pin(answering)).await {
                 Ok(answer) => answer,
-                Err(error) => refusal(&context, &into_failure(error)),
+                Err(failure) => refusal(&context, &failure),
             })
         })
     }
@@ -75,14 +69,14 @@ where
 
 /// Turns a panic of the future into a failure. What it was working on is dropped with it, so that nothing broken is
 /// seen by others.
-struct Guarded(BoxFuture<Answer, BoxError>);
+struct Guarded(BoxFuture<Answer, Failure>);
 
 impl Future for Guarded {
-    type Output = Result<Answer, BoxError>;
+    type Output = Result<Answer, Failure>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll(cx)))
-            .unwrap_or_else(|panic| Poll::Ready(Err(Failure::internal(panic_text(&*panic)).into())))
+            .unwrap_or_else(|panic| Poll::Ready(Err(Failure::internal(panic_text(&*panic)))))
     }
 }
 
@@ -90,14 +84,6 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
     let said = panic.downcast_ref::<&str>().copied();
     let said = said.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     format!("a handler panicked: {}", said.unwrap_or("(no text)"))
-}
-
-fn into_failure(error: BoxError) -> Failure {
-    if error.is::<Overloaded>() {
-        return Failure::new(FailureKind::Overloaded, "the gateway is busy, nothing was accepted")
-            .with_retry_after(OVERLOADED_RETRY_AFTER);
-    }
-    error.downcast::<Failure>().map_or_else(|other| Failure::internal(other.to_string()), |failure| *failure)
 }
 
 /// The reply that a failure becomes; what only the operator may see of it goes into the log.
@@ -114,14 +100,17 @@ fn refusal(context: &RequestContext, failure: &Failure) -> Answer {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use domain::FailureKind;
     use http::{StatusCode, header};
     use tower::{ServiceBuilder, ServiceExt as _, service_fn};
 
     use super::*;
     use crate::testing::{bytes, matched};
 
-    async fn rescued(path: &str, error: fn() -> BoxError) -> (Answer, serde_json::Value) {
-        let inner = service_fn(move |_| async move { Err::<Answer, _>(error()) });
+    async fn rescued(path: &str, failure: fn() -> Failure) -> (Answer, serde_json::Value) {
+        let inner = service_fn(move |_| async move { Err::<Answer, _>(failure()) });
         let service = ServiceBuilder::new().layer(RescueLayer).service(inner);
         let answer = service.oneshot(matched("GET", path)).await.unwrap();
         let (head, body) = answer.into_parts();
@@ -141,8 +130,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_failure_leaves_with_its_public_text_only() {
-        let failure =
-            || Failure::new(FailureKind::Unauthorized, "no key").with_internal("secret detail").into();
+        let failure = || Failure::new(FailureKind::Unauthorized, "no key").with_internal("secret detail");
         let (answer, body) = rescued(TASK, failure).await;
         assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
         assert_eq!(body["error"]["message"], "no key");
@@ -151,10 +139,11 @@ mod tests {
 
     #[tokio::test]
     async fn overload_says_when_to_come_back() {
-        let (answer, body) = rescued(TASK, || Box::new(Overloaded::new())).await;
+        let full = || Failure::new(FailureKind::Overloaded, "full").with_retry_after(Duration::from_secs(1));
+        let (answer, body) = rescued(TASK, full).await;
         assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(answer.headers()[header::RETRY_AFTER], "1");
-        assert_eq!(body["error"]["message"], "the gateway is busy, nothing was accepted");
+        assert_eq!(body["error"]["message"], "full");
     }
 
     #[tokio::test]

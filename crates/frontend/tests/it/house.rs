@@ -11,7 +11,7 @@ use limits::RateLimits;
 use prometheus::{Registry, TextEncoder};
 use routing::{Candidate, Catalogue, Route, Router};
 use store::{SqliteSettings, SqliteStore, TaskStore};
-use tasks::{AssetStorage, DeclaredKey, Keyring, Parts, Shared, TaskService};
+use tasks::{AssetStorage, DeclaredKey, Keyring, Parts, Shared, TaskService, Worker};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -37,6 +37,7 @@ pub(crate) struct House {
     pub(crate) registry: Registry,
     pub(crate) draining: Draining,
     pub(crate) tasks: TaskService,
+    shared: Arc<Shared>,
     pub(crate) store: Arc<SqliteStore>,
     stop: Option<oneshot::Sender<()>>,
     served: JoinHandle<Result<(), StartError>>,
@@ -55,6 +56,10 @@ pub(crate) fn settings() -> Settings {
         idle_timeout: OUT_OF_REACH,
         request_timeout: OUT_OF_REACH,
         wait_timeout: OUT_OF_REACH,
+        waits_max: 1000,
+        events_max: 1000,
+        events_keep_alive: OUT_OF_REACH,
+        events_timeout: OUT_OF_REACH,
         body_timeout: OUT_OF_REACH,
         body_bytes_max: 1 << 20,
         buffered_bytes_max: 16 << 20,
@@ -79,7 +84,8 @@ impl House {
         let rates = Arc::new(RateLimits::new(100));
         let store =
             Arc::new(SqliteStore::open(dir.path().join("tasks.db"), SqliteSettings::default()).unwrap());
-        let tasks = task_service(store.clone(), dir.path().join("assets"), rates.clone(), &registry).await;
+        let shared = shared(store.clone(), dir.path().join("assets"), rates.clone(), &registry).await;
+        let tasks = TaskService::new(shared.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let draining = Draining::default();
@@ -95,7 +101,13 @@ impl House {
         let served = tokio::spawn(frontend::serve(listener, gateway, async {
             let _told_or_dropped = stopped.await;
         }));
-        Self { address, registry, draining, tasks, store, stop: Some(stop), served, dir }
+        Self { address, registry, draining, tasks, shared, store, stop: Some(stop), served, dir }
+    }
+
+    /// Lets a worker do what is to be done, for as long as the test goes on. No account serves anything, so that each task
+    /// fails at once.
+    pub(crate) fn fail_tasks(&self) {
+        tokio::spawn(Worker::new(self.shared.clone()).run(std::future::pending()));
     }
 
     /// Asks the gateway to stop.
@@ -150,12 +162,12 @@ pub(crate) async fn within<F: Future>(future: F) -> F::Output {
     tokio::time::timeout(PATIENCE, future).await.expect("this should not take so long")
 }
 
-async fn task_service(
+async fn shared(
     store: Arc<SqliteStore>,
     assets: PathBuf,
     rates: Arc<RateLimits>,
     registry: &Registry,
-) -> TaskService {
+) -> Arc<Shared> {
     let candidate = Candidate {
         account: AccountName::new("nobody"),
         upstream_model: "m".to_owned(),
@@ -206,7 +218,7 @@ async fn task_service(
             attempts_max: 1,
         },
     };
-    TaskService::new(Shared::new(parts, registry).await.unwrap())
+    Shared::new(parts, registry).await.unwrap()
 }
 
 fn keyring(store: Arc<SqliteStore>) -> Keyring {

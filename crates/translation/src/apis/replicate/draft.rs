@@ -3,18 +3,17 @@
 use std::time::Duration;
 
 use domain::{Callback, Draft, DraftInput, Failure, OutputSpec, Role, Vendor};
-use http::{HeaderMap, HeaderName};
+use http::HeaderMap;
 use serde_json::Value;
 
 use super::names;
 use super::wire::{EVENTS, EVENTS_FILTER, INPUT, NAME, WEBHOOK};
 use crate::fields::{Fields, within};
-use crate::{PathParams, Wait, callback, inputs};
+use crate::prefer::Patience;
+use crate::{PathParams, Wait, callback, inputs, prefer};
 
-/// By which a client says that it waits (RFC 7240).
-const PREFER: HeaderName = HeaderName::from_static("prefer");
-/// The longest wait, and that of a client that names none, in seconds.
-const WAIT_S_MAX: u64 = 60;
+/// The longest wait, and that of a client that names none.
+const WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// The draft in the body that makes a prediction.
 pub(super) fn decode(params: &PathParams, body: &[u8]) -> Result<Draft, Failure> {
@@ -44,22 +43,12 @@ pub(super) fn decode(params: &PathParams, body: &[u8]) -> Result<Draft, Failure>
     })
 }
 
-/// How long a client waits for a new prediction, which it says as `wait` or `wait=SECONDS` among its preferences. What
-/// cannot be read is no preference.
+/// How long a client waits for a new prediction.
 pub(super) fn decode_wait(headers: &HeaderMap) -> Wait {
-    let lines = headers.get_all(PREFER).iter().filter_map(|line| line.to_str().ok());
-    let seconds = lines.flat_map(|line| line.split(',')).find_map(|preference| {
-        let (name, value) = preference.split_once('=').unwrap_or((preference, ""));
-        let value = value.trim().trim_matches('"');
-        match (name.trim().eq_ignore_ascii_case("wait"), value) {
-            (false, _) => None,
-            (true, "") => Some(WAIT_S_MAX),
-            (true, seconds) => seconds.parse().ok(),
-        }
-    });
-    match seconds {
-        None | Some(0) => Wait::No,
-        Some(seconds) => Wait::UpTo(Duration::from_secs(seconds.min(WAIT_S_MAX))),
+    match prefer::wait(headers) {
+        None | Some(Patience::Seconds(0)) => Wait::No,
+        Some(Patience::Open) => Wait::UpTo(WAIT_MAX),
+        Some(Patience::Seconds(seconds)) => Wait::UpTo(Duration::from_secs(seconds).min(WAIT_MAX)),
     }
 }
 
@@ -157,24 +146,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_wait_is_a_preference_among_others() {
-        let wait = |lines: &[&'static str]| {
-            decode_wait(&lines.iter().map(|line| (PREFER, line.parse().unwrap())).collect())
+    fn a_wait_is_a_minute_at_most() {
+        let wait = |line: &'static str| {
+            decode_wait(
+                &[(http::HeaderName::from_static("prefer"), line.parse().unwrap())].into_iter().collect(),
+            )
         };
         let up_to = |seconds| Wait::UpTo(Duration::from_secs(seconds));
-        for (lines, expected) in [
-            (&["wait"][..], up_to(60)),
-            (&["wait=5"], up_to(5)),
-            (&["Wait = \"5\""], up_to(5)),
-            (&["respond-async, wait=10"], up_to(10)),
-            (&["handling=strict", "wait=7"], up_to(7)),
-            (&["wait=3600"], up_to(60)),
-            (&["wait=0"], Wait::No),
-            (&["wait=soon"], Wait::No),
-            (&["await=5"], Wait::No),
-            (&[], Wait::No),
+        for (line, expected) in [
+            ("wait", up_to(60)),
+            ("wait=5", up_to(5)),
+            ("wait=3600", up_to(60)),
+            ("wait=0", Wait::No),
+            ("wait=soon", Wait::No),
         ] {
-            assert_eq!(wait(lines), expected, "{lines:?}");
+            assert_eq!(wait(line), expected, "{line}");
         }
     }
 }

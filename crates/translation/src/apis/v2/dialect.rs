@@ -5,16 +5,20 @@ use http::{Method, StatusCode};
 
 use super::V2;
 use super::draft::decode_draft;
+use super::wait::decode_wait;
 use super::wire::{
     Created, Data, ErrorDetail, ErrorReply, ImageTaskReply, NAME, StoredFile, TaskReply, status,
 };
 use crate::progress::percent;
 use crate::{
-    Action, Dialect, Endpoint, Intent, Links, ModelListing, PathParams, Upload, answer, upload, web,
+    Action, Dialect, Endpoint, Intent, Links, ModelListing, PathParams, Upload, Wait, answer, upload, web,
 };
 
 /// The value of `platform`: the one who answers, not the one behind it, which may change with every attempt.
 const PLATFORM: &str = "filmgate";
+
+/// The parameter of event streams for clients that cannot send the `Last-Event-ID` header.
+const LAST_EVENT_ID: &str = "last_event_id";
 
 /// Where clients of the family ask for pictures with `?async=true`; without it the path means a synchronous API.
 const ASYNC_IMAGES: &str = "/v1/images/generations";
@@ -25,12 +29,18 @@ const IMAGE_TASK: &str = "/v1/images/tasks/{task_id}";
 /// What a callback notes of a task that was made where [`IMAGE_TASK`] is read.
 const AS_IMAGE_TASK: &str = "image_task";
 
-static ENDPOINTS: [Endpoint; 7] = [
+static ENDPOINTS: [Endpoint; 8] = [
     Endpoint { method: Method::POST, path: "/v2/{scope}/generations", action: Action::Create, public: false },
     Endpoint {
         method: Method::GET,
         path: "/v2/{scope}/generations/{task_id}",
         action: Action::Get,
+        public: false,
+    },
+    Endpoint {
+        method: Method::GET,
+        path: "/v2/{scope}/generations/{task_id}/events",
+        action: Action::Events,
         public: false,
     },
     Endpoint { method: Method::POST, path: ASYNC_IMAGES, action: Action::Create, public: false },
@@ -51,8 +61,10 @@ impl Dialect for V2 {
     }
 
     fn decode(&self, endpoint: &Endpoint, params: &PathParams, call: &Call) -> Result<Intent, Failure> {
+        let id = || TaskId::new(params.get("task_id"));
         match endpoint.action {
             Action::Create => {
+                decode_wait(call)?;
                 let mut draft = decode_draft(scope(endpoint, params)?, call)?;
                 if let Some(callback) = draft.callback.as_mut().filter(|_| is_async_image(endpoint)) {
                     callback.events.push(AS_IMAGE_TASK.to_owned());
@@ -60,12 +72,27 @@ impl Dialect for V2 {
                 Ok(Intent::Create(Box::new(draft)))
             }
             Action::Get => {
-                let id = TaskId::new(params.get("task_id"));
-                Ok(Intent::Get { id, scope: Some(scope(endpoint, params)?) })
+                decode_wait(call)?;
+                Ok(Intent::Get { id: id(), scope: Some(scope(endpoint, params)?) })
+            }
+            Action::Events => {
+                let seen = web::query_value(&call.query, LAST_EVENT_ID);
+                Ok(Intent::Events {
+                    id: id(),
+                    scope: Some(scope(endpoint, params)?),
+                    seen: seen.parse().ok(),
+                })
             }
             Action::Upload => Ok(Intent::Upload(Box::new(upload::of_form(call, "file", &["filename"])?))),
             Action::Models => Ok(Intent::Models),
             _ => Err(endpoint.undeclared()),
+        }
+    }
+
+    fn wait(&self, endpoint: &Endpoint, call: &Call) -> Wait {
+        match endpoint.action {
+            Action::Create | Action::Get => decode_wait(call).unwrap_or(Wait::No),
+            _ => Wait::No,
         }
     }
 
@@ -79,6 +106,10 @@ impl Dialect for V2 {
             return answer::json(StatusCode::OK, &ImageTaskReply::of(reply));
         }
         answer::json(StatusCode::OK, &reply)
+    }
+
+    fn event_name(&self, task: &Task) -> &'static str {
+        standing(&task.state).0
     }
 
     /// The hosts of the contract do not say what they send; a client that can read a poll can read the same.

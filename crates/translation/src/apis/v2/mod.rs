@@ -6,6 +6,7 @@
 mod dialect;
 mod draft;
 mod provider;
+mod wait;
 mod wire;
 
 /// The API; a dialect and a provider.
