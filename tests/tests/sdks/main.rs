@@ -14,3 +14,4 @@ mod openai;
 mod replicate;
 mod script;
 mod server;
+mod webhooks;

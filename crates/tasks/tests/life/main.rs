@@ -3,7 +3,10 @@
 
 mod callbacks;
 mod hints;
+mod idempotency;
 mod localize;
+mod resolve;
+mod spool;
 mod stage;
 mod upstream;
 mod wishes;
@@ -205,7 +208,12 @@ async fn a_task_past_its_deadline_expires_whether_queued_or_running() {
 
 #[tokio::test]
 async fn a_full_account_paces_tasks_and_counts_what_was_running_before_a_restart() {
-    let up = good().await;
+    let up = Upstream::start(|call, _seen| match call {
+        "POST /v2/videos/generations" => Answer::json(200, r#"{"task_id":"up-2"}"#),
+        "GET /v2/videos/generations/up-1" | "GET /v2/videos/generations/up-2" => Answer::finished(),
+        _ => Answer::bytes(CLIP),
+    })
+    .await;
     let mut one_at_a_time = account("a", &up.url);
     one_at_a_time.concurrent_tasks = 1;
     let stage = Stage::new(vec![one_at_a_time]).await;
@@ -227,13 +235,13 @@ async fn too_many_tasks_are_refused_and_an_end_makes_room() {
     let stage = Stage::new(vec![account("a", &up.url)]).await;
     let mut client = client("owner");
     client.limits.concurrent_tasks = 1;
-    let first = stage.service.create(&client, "v2", draft()).await.unwrap();
-    let refused = stage.service.create(&client, "v2", draft()).await.unwrap_err();
+    let first = stage.service.create(&client, "v2", draft(), None).await.unwrap().task;
+    let refused = stage.service.create(&client, "v2", draft(), None).await.unwrap_err();
     assert_eq!(refused.kind, FailureKind::TooManyTasks);
     assert!(refused.retry_after.is_some());
     let _worker = stage.work();
     stage.ended(&first.id).await;
-    assert!(stage.service.create(&client, "v2", draft()).await.is_ok());
+    assert!(stage.service.create(&client, "v2", draft(), None).await.is_ok());
 }
 
 #[tokio::test]

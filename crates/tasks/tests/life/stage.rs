@@ -16,6 +16,9 @@ use tokio::task::AbortHandle;
 use upstream::Upstream;
 
 const MODEL: &str = "veo3.1";
+/// A model of pictures, and what accounts know it as.
+pub(crate) const IMAGE_MODEL: &str = "nano-banana";
+const UPSTREAM_IMAGE_MODEL: &str = "gpt-image-1";
 /// Far more than any story needs; a story that gets here has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -25,6 +28,7 @@ pub(crate) struct Stage {
     pub(crate) service: TaskService,
     pub(crate) shared: Arc<Shared>,
     pub(crate) store: Arc<SqliteStore>,
+    registry: prometheus::Registry,
     accounts: Vec<Account>,
     settings: Settings,
     folder: TempDir,
@@ -51,6 +55,7 @@ pub(crate) fn account(name: &str, url: &str) -> Account {
         credential: Credential::new("secret"),
         requests_per_minute: 10_000,
         concurrent_tasks: 1_000,
+        on_unknown: domain::OnUnknown::Hold,
         pace: Some(Pace { first: SHORT, shortest: SHORT, longest: SHORT }),
     }
 }
@@ -86,12 +91,18 @@ impl Stage {
             lease: Duration::from_secs(30),
             task_deadline: Duration::from_secs(600),
             unknown_hold: Duration::from_millis(300),
+            look_after: SHORT,
+            look_after_max: Duration::from_millis(100),
+            absent_after: Duration::ZERO,
+            absent_looks: 3,
             collect_hold: Duration::from_secs(3),
             submit_timeout: Duration::from_secs(10),
             poll_timeout: Duration::from_secs(10),
             result_timeout: Duration::from_secs(10),
             result_bytes_max: 1 << 20,
             input_lifetime: Duration::from_secs(600),
+            idempotency_lifetime: Duration::from_secs(600),
+            duplicate_window: Duration::ZERO,
             input_bytes_max: 1 << 20,
             input_timeout: Duration::from_secs(10),
             input_hold: Duration::from_millis(300),
@@ -116,16 +127,19 @@ impl Stage {
     async fn open(accounts: Vec<Account>, settings: Settings, folder: TempDir) -> Self {
         let path = folder.path().join("tasks.db");
         let store = Arc::new(SqliteStore::open_exclusive(path, SqliteSettings::default()).unwrap());
-        let candidates = accounts.iter().map(|account| Candidate {
-            account: account.name.clone(),
-            upstream_model: MODEL.into(),
-            official: false,
-            prices: None,
-        });
+        let route = |model: &str, upstream_model: &str| {
+            let candidates = accounts.iter().map(|account| Candidate {
+                account: account.name.clone(),
+                upstream_model: upstream_model.into(),
+                official: false,
+                prices: None,
+            });
+            Route { model: model.into(), candidates: candidates.collect() }
+        };
         let parts = Parts {
             store: Arc::clone(&store) as Arc<dyn TaskStore>,
             catalogue: Catalogue::builtin(),
-            router: Router::new([Route { model: MODEL.into(), candidates: candidates.collect() }]),
+            router: Router::new([route(MODEL, MODEL), route(IMAGE_MODEL, UPSTREAM_IMAGE_MODEL)]),
             accounts: accounts.clone(),
             upstream: Upstream::new(upstream::Settings {
                 connect_timeout: Duration::from_secs(5),
@@ -135,19 +149,44 @@ impl Stage {
             }),
             rates: Arc::new(RateLimits::new(100)),
             assets: AssetStorage::new(folder.path().join("assets")),
+            spool: tasks::Spool::open(&folder.path().join("handles.spool"), 1 << 20).unwrap(),
             settings: settings.clone(),
         };
-        let shared = Shared::new(parts, &prometheus::Registry::new()).await.unwrap();
+        let registry = prometheus::Registry::new();
+        let shared = Shared::new(parts, &registry).await.unwrap();
         let service = TaskService::new(Arc::clone(&shared));
-        Self { service, shared, store, accounts, settings, folder }
+        Self { service, shared, store, registry, accounts, settings, folder }
     }
 
     /// The same folder and upstreams in a new process, as far as the code can tell.
     pub(crate) async fn restart(self) -> Self {
-        let Self { service, shared, store, accounts, settings, folder } = self;
+        let Self { service, shared, store, accounts, settings, folder, .. } = self;
         drop((service, shared));
         drop(Arc::into_inner(store).expect("nothing else holds the store"));
         Self::open(accounts, settings, folder).await
+    }
+
+    /// The sum of the series of that counter that have a label of that value.
+    pub(crate) fn counted(&self, name: &str, label: &str) -> f64 {
+        let families = self.registry.gather();
+        let series =
+            families.iter().filter(|family| family.name() == name).flat_map(|family| family.get_metric());
+        let of_label = series.filter(|metric| metric.get_label().iter().any(|pair| pair.value() == label));
+        of_label.map(|metric| metric.get_counter().get_value()).sum()
+    }
+
+    /// The folder in which media is kept.
+    pub(crate) fn assets(&self) -> std::path::PathBuf {
+        self.folder.path().join("assets")
+    }
+
+    /// How many files of media are kept.
+    pub(crate) fn files(&self) -> usize {
+        fn below(folder: &std::path::Path) -> usize {
+            let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+            entries.map(|entry| if entry.path().is_dir() { below(&entry.path()) } else { 1 }).sum()
+        }
+        below(&self.folder.path().join("assets"))
     }
 
     pub(crate) fn work(&self) -> Working {
@@ -156,7 +195,7 @@ impl Stage {
     }
 
     pub(crate) async fn accept(&self) -> Task {
-        self.service.create(&client("owner"), "v2", draft()).await.unwrap()
+        self.service.create(&client("owner"), "v2", draft(), None).await.unwrap().task
     }
 
     pub(crate) async fn until(&self, id: &TaskId, reached: impl Fn(&Task) -> bool) -> Arc<Task> {
