@@ -332,6 +332,8 @@ fn task_settings(config: &Config, base_url: String, hints: Option<HintSettings>)
         result_timeout: tasks.result_timeout,
         result_bytes_max: tasks.result_bytes_max,
         input_lifetime: tasks.input_lifetime,
+        idempotency_lifetime: tasks.idempotency_lifetime,
+        duplicate_window: tasks.duplicate_window,
         input_bytes_max: tasks.input_bytes_max,
         input_timeout: tasks.input_timeout,
         input_hold: tasks.input_retry_for,
@@ -419,8 +421,10 @@ fn price<'a>(config: &'a Config, hop: &'a Hop, upstream_model: &str) -> Option<&
 fn check_prices(route: &Route) -> anyhow::Result<()> {
     let (priced, free): (Vec<_>, Vec<_>) =
         route.candidates.iter().partition(|candidate| candidate.prices.is_some());
-    let free: Vec<String> =
-        free.iter().map(|candidate| format!("{} ({})", candidate.account, candidate.upstream_model)).collect();
+    let free: Vec<String> = free
+        .iter()
+        .map(|candidate| format!("{} ({})", candidate.account, candidate.upstream_model))
+        .collect();
     anyhow::ensure!(
         priced.is_empty() || free.is_empty(),
         "routes: {} has a price by some accounts, but none by {}; give one, if only \"0\"",

@@ -8,15 +8,24 @@ use domain::{
     FailureKind, GenerationRequest, Input, Media, Quote, Task, TaskId, TaskState,
 };
 use sha2::{Digest as _, Sha256};
-use store::{Admission, StoreError, Terms};
+use store::{Admission, IdempotencyKey, StoreError, Terms};
 
 use crate::shared::store_failure;
-use crate::{TaskService, clock};
+use crate::{TaskService, clock, idempotency};
 
 /// Suggested to a client that has too many tasks: the usual length of a fast generation's last part.
 const AT_LIMIT_RETRY_AFTER: Duration = Duration::from_secs(5);
 /// How often the same follow-up of a result may be tried anew after it has failed.
 const FOLLOW_UPS_MAX: u32 = 8;
+
+/// What a request to make a task has made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Created {
+    /// The task; as it stands, if it was there.
+    pub task: Task,
+    /// Whether an earlier request with the same key has made it.
+    pub replayed: bool,
+}
 
 /// An earlier task that another is made from.
 struct Source {
@@ -25,11 +34,19 @@ struct Source {
 }
 
 impl TaskService {
-    /// Accepts a task: when this returns it, it is durable. Nothing has been submitted yet.
-    pub async fn create(&self, client: &Client, dialect: &str, draft: Draft) -> Result<Task, Failure> {
+    /// Accepts a task: when this returns it, it is durable. Nothing has been submitted yet. A request with the `key` of
+    /// an earlier one is that one: its task is returned, and what this one brought along is dropped.
+    pub async fn create(
+        &self,
+        client: &Client,
+        dialect: &str,
+        draft: Draft,
+        key: Option<&str>,
+    ) -> Result<Created, Failure> {
+        let name = idempotency::name(key, &draft, &self.shared.settings)?;
         let id = TaskId::new(uuid::Uuid::now_v7().to_string());
         let source = self.source(client, draft.basis.as_ref()).await?;
-        self.accept(client, (dialect, id), draft, source).await
+        self.accept(client, (dialect, id), (draft, source), name).await
     }
 
     /// The follow-up of an earlier result that `draft` asks for: the same task however often it is asked for, made at
@@ -52,16 +69,17 @@ impl TaskService {
                 Err(failure) => return Err(failure),
             }
         };
-        self.accept(client, (dialect, id), draft, Some(source)).await.map(Arc::new)
+        let made = self.accept(client, (dialect, id), (draft, Some(source)), None).await?;
+        Ok(Arc::new(made.task))
     }
 
     async fn accept(
         &self,
         client: &Client,
         (dialect, id): (&str, TaskId),
-        mut draft: Draft,
-        source: Option<Source>,
-    ) -> Result<Task, Failure> {
+        (mut draft, source): (Draft, Option<Source>),
+        name: Option<IdempotencyKey>,
+    ) -> Result<Created, Failure> {
         if let Some(Source { task, .. }) = &source {
             draft.model.get_or_insert_with(|| task.request.model.clone());
             draft.scope.get_or_insert(task.request.scope);
@@ -118,19 +136,27 @@ impl TaskService {
             quote,
             version: 0,
         };
-        let admitted = self.admit(client, task).await;
-        if admitted.is_err() {
+        let admitted = self.admit(client, task, name).await;
+        if !matches!(admitted, Ok(Created { replayed: false, .. })) {
             self.drop_again(&kept).await;
         }
         admitted
     }
 
-    async fn admit(&self, client: &Client, task: Task) -> Result<Task, Failure> {
+    async fn admit(
+        &self,
+        client: &Client,
+        task: Task,
+        name: Option<IdempotencyKey>,
+    ) -> Result<Created, Failure> {
         let max = client.limits.concurrent_tasks;
         // Shown before it is stored: nobody knows its id yet, and the worker may end it before this returns.
         self.shared.live.show(&task);
-        let terms = Terms { budget: client.limits.budget, ..Terms::concurrent_tasks(max) };
+        let budget = client.limits.budget;
+        let terms = Terms { concurrent_tasks: max, budget, idempotency: name };
+        failpoints::pass("before_accept");
         let admission = self.shared.store.create(&task, &terms).await;
+        failpoints::pass("accept_stored");
         if !matches!(admission, Ok(Admission::Admitted)) {
             self.shared.live.forget(&task.id);
         }
@@ -138,7 +164,7 @@ impl TaskService {
             Ok(Admission::Admitted) => {
                 self.shared.metrics.accepted(&task);
                 self.shared.wake.notify_one();
-                Ok(task)
+                Ok(Created { task, replayed: false })
             }
             Ok(Admission::AtLimit { .. }) => {
                 let text = format!("too many concurrent tasks: this key may have {max}");
@@ -151,19 +177,20 @@ impl TaskService {
                 );
                 Err(Failure::new(FailureKind::OutOfBudget, text))
             }
-            Ok(Admission::Replayed { task }) => {
-                self.get(client, &task, None).await.map(|stored| (*stored).clone())
-            }
+            Ok(Admission::Replayed { task }) => self.made_before(client, &task).await,
             Ok(Admission::KeyReused) => {
                 let text = "this idempotency key belongs to an earlier request that asked for something else";
                 Err(Failure::new(FailureKind::KeyReused, text))
             }
             // Only the id of a follow-up is known before: somebody else has just asked for the same one.
-            Err(StoreError::Conflict(_)) => {
-                self.get(client, &task.id, None).await.map(|stored| (*stored).clone())
-            }
+            Err(StoreError::Conflict(_)) => self.made_before(client, &task.id).await,
             Err(error) => Err(store_failure(&error)),
         }
+    }
+
+    async fn made_before(&self, client: &Client, id: &TaskId) -> Result<Created, Failure> {
+        let task = self.get(client, id, None).await?;
+        Ok(Created { task: (*task).clone(), replayed: true })
     }
 
     /// What the request may cost, with whom it may go to.

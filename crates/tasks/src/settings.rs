@@ -51,6 +51,10 @@ pub struct Settings {
     pub callbacks: CallbackSettings,
     /// Live tasks that polls find in memory; 0 where another process writes the same store.
     pub live_view_max: usize,
+    /// How long a client's key of idempotency is known.
+    pub idempotency_lifetime: Duration,
+    /// How long a request without such a key is known by what it asks for; zero if each one is another.
+    pub duplicate_window: Duration,
     /// Submissions of one task, counting those that were refused or never left.
     pub attempts_max: u32,
 }

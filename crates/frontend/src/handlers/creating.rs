@@ -3,11 +3,18 @@
 use std::sync::Arc;
 
 use domain::{Draft, DraftUpload, Failure, FailureKind, Reply, Task, TaskState};
+use http::{HeaderMap, HeaderName};
+use tasks::Created;
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument as _;
 use translation::{Upload, Wait};
 
 use super::{Answering, Handlers};
+
+/// In every API: the client's own name of its request.
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// Says that the answer is about the task of an earlier request.
+const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 impl Handlers {
     /// A new task, and the answer at once or when it has ended.
@@ -18,13 +25,26 @@ impl Handlers {
         wait: Wait,
         room: Option<OwnedSemaphorePermit>,
     ) -> Result<Reply, Failure> {
-        let (dialect, endpoint) = answering.endpoint()?;
+        let (dialect, _endpoint) = answering.endpoint()?;
         let (tasks, client) = (self.tasks.clone(), answering.client()?.clone());
+        let key = idempotency_key(&answering.links.headers)?;
         let creating = async move {
             let _room_for_inline_media = room;
-            tasks.create(&client, dialect.name(), draft).await
+            tasks.create(&client, dialect.name(), draft, key.as_deref()).await
         };
-        let task = Arc::new(apart(creating).await?);
+        let Created { task, replayed } = apart(creating).await?;
+        let reply = self.created(answering, Arc::new(task), wait).await?;
+        Ok(if replayed { reply.with_header(IDEMPOTENCY_REPLAYED, "true") } else { reply })
+    }
+
+    /// The answer to the request that made `task`.
+    async fn created(
+        &self,
+        answering: &Answering<'_>,
+        task: Arc<Task>,
+        wait: Wait,
+    ) -> Result<Reply, Failure> {
+        let (dialect, endpoint) = answering.endpoint()?;
         let links = &answering.links;
         match wait {
             Wait::No => Ok(dialect.encode_created(endpoint, &task, links)),
@@ -76,6 +96,18 @@ impl Handlers {
             expires_at: stored.expires_at.unwrap_or(stored.created_at),
         };
         Ok(dialect.encode_upload(endpoint, &upload, &answering.links))
+    }
+}
+
+/// The client's own name of its request.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Failure> {
+    let refused =
+        || Failure::new(FailureKind::InvalidRequest, "Idempotency-Key: must be one value of visible ASCII");
+    let mut keys = headers.get_all(IDEMPOTENCY_KEY).iter();
+    match (keys.next(), keys.next()) {
+        (None, _) => Ok(None),
+        (Some(key), None) => Ok(Some(key.to_str().map_err(|_not_ascii| refused())?.to_owned())),
+        (Some(_), Some(_)) => Err(refused()),
     }
 }
 

@@ -200,6 +200,8 @@ async fn shared(
             result_timeout: PATIENCE,
             result_bytes_max: 1 << 20,
             input_lifetime: OUT_OF_REACH,
+            idempotency_lifetime: OUT_OF_REACH,
+            duplicate_window: std::time::Duration::ZERO,
             input_bytes_max: 1 << 20,
             input_timeout: OUT_OF_REACH,
             input_hold: OUT_OF_REACH,

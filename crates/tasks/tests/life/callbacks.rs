@@ -32,7 +32,7 @@ fn deliver(stage: &Stage) -> Delivering {
 async fn accept(stage: &Stage, listener: &str) -> Task {
     let mut draft = draft();
     draft.callback = Some(Callback { url: format!("{listener}/done"), events: vec![] });
-    stage.service.create(&client("owner"), "v2", draft).await.unwrap()
+    stage.service.create(&client("owner"), "v2", draft, None).await.unwrap().task
 }
 
 /// Waits until so many messages are in that state.
@@ -169,7 +169,7 @@ async fn a_listener_inside_or_without_a_secure_way_is_refused_at_once() {
     for url in ["http://127.0.0.1:1/done", "http://example.com/done", "https://10.0.0.1/done", "done"] {
         let mut draft = draft();
         draft.callback = Some(Callback { url: url.into(), events: vec![] });
-        let refused = closed.service.create(&client("owner"), "v2", draft).await.unwrap_err();
+        let refused = closed.service.create(&client("owner"), "v2", draft, None).await.unwrap_err();
         assert_eq!(refused.kind, FailureKind::InvalidRequest, "{url}");
         assert_eq!(refused.field.as_deref(), Some("callback_url"));
     }

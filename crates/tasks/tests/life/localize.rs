@@ -49,7 +49,7 @@ async fn a_url_becomes_bytes_for_an_upstream_that_does_not_fetch() {
     let stage = stage("gemini", &up, None).await;
     let _worker = stage.work();
     let draft = with_image(DraftMedia::Url(format!("{}/frame.png", up.url)));
-    let task = stage.service.create(&client("owner"), "v2", draft).await.unwrap();
+    let task = stage.service.create(&client("owner"), "v2", draft, None).await.unwrap().task;
     stage.until(&task.id, |task| task.state.name() == "running").await;
     assert_eq!(up.seen("GET /frame.png"), 1);
     assert!(up.was_sent(&STANDARD.encode(PNG)), "the image is in the call");
@@ -62,7 +62,7 @@ async fn an_image_in_a_request_is_published_or_brought_to_the_providers_own_stor
         let stage = stage("evolink", &up, files.then(|| up.url.clone())).await;
         let _worker = stage.work();
         let draft = with_image(DraftMedia::Inline(PNG.into()));
-        let task = stage.service.create(&client("owner"), "v2", draft).await.unwrap();
+        let task = stage.service.create(&client("owner"), "v2", draft, None).await.unwrap().task;
         stage.until(&task.id, |task| task.state.name() == "running").await;
         assert!(up.was_sent(shown), "{shown}");
         assert_eq!(up.first("/files/upload").is_some(), files);
@@ -76,7 +76,7 @@ async fn an_image_that_cannot_be_had_fails_its_task_before_anything_is_submitted
         let stage = stage("gemini", &up, None).await;
         let _worker = stage.work();
         let draft = with_image(DraftMedia::Url(format!("{}/{file}", up.url)));
-        let task = stage.service.create(&client("owner"), "v2", draft).await.unwrap();
+        let task = stage.service.create(&client("owner"), "v2", draft, None).await.unwrap().task;
         let ended = stage.ended(&task.id).await;
         let TaskState::Failed { failure, .. } = &ended.state else { panic!("{:?}", ended.state) };
         assert_eq!(
@@ -110,7 +110,7 @@ async fn an_image_that_never_comes_is_given_up_within_the_claim_on_its_task() {
     .await;
     let _worker = stage.work();
     let draft = with_image(DraftMedia::Url(url));
-    let task = stage.service.create(&client("owner"), "v2", draft).await.unwrap();
+    let task = stage.service.create(&client("owner"), "v2", draft, None).await.unwrap().task;
     let ended = stage.ended(&task.id).await;
     let TaskState::Failed { failure, .. } = &ended.state else { panic!("{:?}", ended.state) };
     assert_eq!(failure.field.as_deref(), Some("inputs"));

@@ -138,12 +138,12 @@ async fn an_uploaded_file_is_an_input_by_its_url_under_any_name_of_the_gateway()
     };
     for host in ["http://gateway", "https://another.name:8443"] {
         let url = stored.id.url(host, &stored.media_type);
-        let task = stage.service.create(&client("owner"), "v2", input(url)).await.unwrap();
+        let task = stage.service.create(&client("owner"), "v2", input(url), None).await.unwrap().task;
         let media = Media::Asset { id: stored.id.clone(), media_type: "image/png".into() };
         assert_eq!(task.request.inputs[0].media, media, "{host}");
     }
     let unknown = AssetId::new("0".repeat(32)).url("http://gateway", "image/png");
-    let refused = stage.service.create(&client("owner"), "v2", input(unknown)).await.unwrap_err();
+    let refused = stage.service.create(&client("owner"), "v2", input(unknown), None).await.unwrap_err();
     assert_eq!(refused.field.as_deref(), Some("images[0]"));
     let page = stage.service.upload(&client("owner"), upload(b"<html>")).await.unwrap_err();
     assert_eq!(page.kind, FailureKind::InvalidRequest);
