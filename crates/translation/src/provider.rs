@@ -197,8 +197,8 @@ pub struct LostSubmission<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found {
     /// The upstream's ids of the tasks that may be it: of exactly this reference, or of recent tasks that look like it
-    /// (same model, same prompt, made at or after [`LostSubmission::intended_at`] less some skew). Empty: none in a list,
-    /// which proves nothing.
+    /// (same model, same prompt, nothing else that differs, made within some minutes of [`LostSubmission::intended_at`]).
+    /// Empty: none in a list, which proves nothing.
     Tasks(Vec<String>),
     /// The upstream knows no task of our reference. Counts only when repeated after a while.
     Absent,

@@ -2,10 +2,11 @@
 
 use domain::{Call, Reply};
 
+use super::Luma;
 use super::wire::{ListedTask, TaskList};
-use crate::lost::{self, Listed, Page};
+use crate::lost::{self, Listed, Page, Sent};
 use crate::refusal::puzzling;
-use crate::{Found, LostSubmission, rfc3339};
+use crate::{Found, LostSubmission, Provider as _, rfc3339};
 
 /// The one page that is looked at, as long as pages can be.
 const QUERY: &str = "limit=100&offset=0";
@@ -25,15 +26,17 @@ pub(super) fn decode(lost: &LostSubmission<'_>, reply: &Reply) -> Found {
     };
     let tasks = lost::entries::<ListedTask>(tasks);
     let page = Page { tasks: tasks.filter_map(listed).collect(), has_more: list.has_more != false };
-    lost::search(lost, lost.upstream_model, &page, reply)
+    let fields = lost::body_of(lost, |context| Luma.encode_submit(lost.request, context));
+    lost::search(lost, &Sent { model: lost.upstream_model, fields }, &page, reply)
 }
 
 /// A clip; `None` for another kind of task.
 fn listed(task: ListedTask) -> Option<Listed> {
-    let request = task.request.unwrap_or_default();
-    let kinds = [task.generation_type, request.generation_type];
-    let is_clip = kinds.iter().all(|kind| kind.is_empty() || kind == VIDEO);
-    let model = if task.model.is_empty() { request.model } else { task.model };
-    let made_at = rfc3339::parse(&task.created_at);
-    is_clip.then_some(Listed { id: task.id, model, prompt: request.prompt, made_at })
+    let ListedTask { id, model, generation_type, created_at, request } = task;
+    let asked = |name: &str| request[name].as_str().unwrap_or_default().to_owned();
+    let is_clip =
+        [generation_type, asked("generation_type")].iter().all(|kind| matches!(&**kind, "" | VIDEO));
+    let model = if model.is_empty() { asked("model") } else { model };
+    let (prompt, made_at) = (asked("prompt"), rfc3339::parse(&created_at));
+    is_clip.then_some(Listed { id, model, prompt, made_at, repeated: request })
 }

@@ -107,20 +107,8 @@ pub(super) struct ListedTask {
     /// RFC 3339.
     #[serde(deserialize_with = "lenient::text")]
     pub(super) created_at: String,
-    #[serde(deserialize_with = "lenient::nested")]
-    pub(super) request: Option<ListedRequest>,
-}
-
-/// `request` of a task in the list.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct ListedRequest {
-    #[serde(deserialize_with = "lenient::text")]
-    pub(super) generation_type: String,
-    #[serde(deserialize_with = "lenient::text")]
-    pub(super) model: String,
-    #[serde(deserialize_with = "lenient::text")]
-    pub(super) prompt: String,
+    /// The body of the submission.
+    pub(super) request: Value,
 }
 
 /// `assets` of a finished clip. There is also one that shows how it came about, which nobody asked for.

@@ -153,6 +153,10 @@ pub(super) struct RecentVideo {
     pub(super) created_at: Option<i64>,
     #[serde(deserialize_with = "lenient::text")]
     pub(super) remixed_from_video_id: String,
+    /// A number as text, as it was submitted.
+    pub(super) seconds: Value,
+    /// `1280x720`, as it was submitted.
+    pub(super) size: Value,
 }
 
 /// `metadata` of a finished task.

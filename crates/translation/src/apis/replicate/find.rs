@@ -4,8 +4,9 @@ use domain::{Call, Reply};
 use serde_json::Value;
 
 use super::prediction::PATH;
+use super::submit;
 use super::wire::{RecentPrediction, RecentPredictions, object};
-use crate::lost::{self, Listed, Page};
+use crate::lost::{self, Listed, Page, Sent};
 use crate::refusal::puzzling;
 use crate::{Found, LostSubmission, rfc3339, web};
 
@@ -27,7 +28,9 @@ pub(super) fn decode(lost: &LostSubmission<'_>, reply: &Reply) -> Found {
         tasks: predictions.map(|prediction| listed(prediction, name)).collect(),
         has_more: list.next != Value::Null,
     };
-    lost::search(lost, name.text(), &page, reply)
+    let mut body = lost::body_of(lost, |context| submit::encode(lost.request, context));
+    let fields = body.get_mut("input").map(Value::take).unwrap_or_default();
+    lost::search(lost, &Sent { model: name.text(), fields }, &page, reply)
 }
 
 /// What a list tells a model by: its version if the account names one, else `owner/name`.
@@ -58,7 +61,8 @@ fn listed(prediction: RecentPrediction, name: Name<'_>) -> Listed {
     Listed {
         id,
         model: if matches!(name, Name::Model(_)) { model } else { version },
-        prompt: input.unwrap_or_default().prompt,
+        prompt: input["prompt"].as_str().unwrap_or_default().to_owned(),
         made_at: rfc3339::parse(&created_at),
+        repeated: input,
     }
 }

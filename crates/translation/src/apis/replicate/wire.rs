@@ -213,17 +213,8 @@ pub(super) struct RecentPrediction {
     /// RFC 3339.
     #[serde(deserialize_with = "lenient::text")]
     pub(super) created_at: String,
-    /// Taken away an hour after the end.
-    #[serde(deserialize_with = "lenient::nested")]
-    pub(super) input: Option<RecentInput>,
-}
-
-/// `input` of a prediction in the list, as we read it.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct RecentInput {
-    #[serde(deserialize_with = "lenient::text")]
-    pub(super) prompt: String,
+    /// What went in. Taken away an hour after the end.
+    pub(super) input: Value,
 }
 
 /// The reply to `POST /v1/files`: all that the Python client insists on.
