@@ -257,6 +257,12 @@ mod tests {
     }
 
     #[test]
+    fn the_machine_knows_its_own_addresses() {
+        assert!(is_own(Ipv4Addr::LOCALHOST.into()));
+        assert!(!is_own(Ipv4Addr::new(127, 77, 0, 1).into()), "sent to from another address");
+    }
+
+    #[test]
     fn what_the_operator_allows_may_be_dialled_however_it_is_written() {
         let rule = AddressRule { allow: Arc::new(["127.77.0.0/16".parse().unwrap()]), nat64_prefix: None };
         for allowed in ["127.77.0.1", "::ffff:127.77.0.1", "8.8.8.8"] {
