@@ -1,7 +1,7 @@
 //! A gateway on a free port.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use limits::RateLimits;
 use prometheus::{Registry, TextEncoder};
 use routing::{Candidate, Catalogue, Route, Router};
 use store::{SqliteSettings, SqliteStore, TaskStore};
-use tasks::{AssetStorage, DeclaredKey, Keyring, Parts, Shared, TaskService, Worker};
+use tasks::{AssetStorage, DeclaredKey, Keyring, Parts, Shared, Spool, TaskService, Worker};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -84,7 +84,7 @@ impl House {
         let rates = Arc::new(RateLimits::new(100));
         let store =
             Arc::new(SqliteStore::open(dir.path().join("tasks.db"), SqliteSettings::default()).unwrap());
-        let shared = shared(store.clone(), dir.path().join("assets"), rates.clone(), &registry).await;
+        let shared = shared(store.clone(), dir.path(), rates.clone(), &registry).await;
         let tasks = TaskService::new(shared.clone());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -164,7 +164,7 @@ pub(crate) async fn within<F: Future>(future: F) -> F::Output {
 
 async fn shared(
     store: Arc<SqliteStore>,
-    assets: PathBuf,
+    folder: &Path,
     rates: Arc<RateLimits>,
     registry: &Registry,
 ) -> Arc<Shared> {
@@ -187,40 +187,49 @@ async fn shared(
             allow: vec![],
         }),
         rates,
-        assets: AssetStorage::new(assets),
-        settings: tasks::Settings {
-            base_url: "http://127.0.0.1".to_owned(),
-            steps_max: 1,
-            lease: PATIENCE,
-            task_deadline: PATIENCE,
-            unknown_hold: PATIENCE,
-            collect_hold: PATIENCE,
-            submit_timeout: PATIENCE,
-            poll_timeout: PATIENCE,
-            result_timeout: PATIENCE,
-            result_bytes_max: 1 << 20,
-            input_lifetime: OUT_OF_REACH,
-            idempotency_lifetime: OUT_OF_REACH,
-            duplicate_window: std::time::Duration::ZERO,
-            input_bytes_max: 1 << 20,
-            input_timeout: OUT_OF_REACH,
-            input_hold: OUT_OF_REACH,
-            inline_result_bytes_max: 1 << 20,
-            hints: None,
-            callbacks: tasks::CallbackSettings {
-                timeout: Duration::from_secs(10),
-                tries_max: 4,
-                retry_after: Duration::from_millis(20),
-                at_once_max: 8,
-                per_host_max: 2,
-                allow_http: true,
-                signer: tasks::Signer::default(),
-            },
-            live_view_max: 100,
-            attempts_max: 1,
-        },
+        assets: AssetStorage::new(folder.join("assets")),
+        spool: Spool::open(&folder.join("handles.spool"), 1 << 20).unwrap(),
+        settings: task_settings(),
     };
     Shared::new(parts, registry).await.unwrap()
+}
+
+fn task_settings() -> tasks::Settings {
+    tasks::Settings {
+        base_url: "http://127.0.0.1".to_owned(),
+        steps_max: 1,
+        lease: PATIENCE,
+        task_deadline: PATIENCE,
+        unknown_hold: PATIENCE,
+        look_after: PATIENCE,
+        look_after_max: PATIENCE,
+        absent_after: PATIENCE,
+        absent_looks: 1,
+        collect_hold: PATIENCE,
+        submit_timeout: PATIENCE,
+        poll_timeout: PATIENCE,
+        result_timeout: PATIENCE,
+        result_bytes_max: 1 << 20,
+        input_lifetime: OUT_OF_REACH,
+        idempotency_lifetime: OUT_OF_REACH,
+        duplicate_window: std::time::Duration::ZERO,
+        input_bytes_max: 1 << 20,
+        input_timeout: OUT_OF_REACH,
+        input_hold: OUT_OF_REACH,
+        inline_result_bytes_max: 1 << 20,
+        hints: None,
+        callbacks: tasks::CallbackSettings {
+            timeout: Duration::from_secs(10),
+            tries_max: 4,
+            retry_after: Duration::from_millis(20),
+            at_once_max: 8,
+            per_host_max: 2,
+            allow_http: true,
+            signer: tasks::Signer::default(),
+        },
+        live_view_max: 100,
+        attempts_max: 1,
+    }
 }
 
 fn keyring(store: Arc<SqliteStore>) -> Keyring {
