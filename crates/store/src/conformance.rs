@@ -5,6 +5,7 @@
 
 pub mod advances;
 pub mod attempts;
+pub mod books;
 pub mod claims;
 pub mod creation;
 pub mod deliveries;
@@ -63,6 +64,13 @@ macro_rules! stamp_conformance {
                 a_success_spends_its_price_and_frees_the_rest
                 what_is_not_settled_stays_set_aside
                 an_end_is_settled_once
+            }
+            books {
+                the_ledger_is_read_in_pages
+                a_span_of_the_ledger_has_its_rows_alone
+                the_ledger_is_summed
+                held_money_is_listed_and_settled_once
+                work_is_known_by_its_handle
             }
             inbox {
                 a_callback_is_heard_once_and_makes_its_task_due
@@ -163,6 +171,7 @@ mod tests {
         let sources = [
             include_str!("conformance/advances.rs"),
             include_str!("conformance/attempts.rs"),
+            include_str!("conformance/books.rs"),
             include_str!("conformance/claims.rs"),
             include_str!("conformance/creation.rs"),
             include_str!("conformance/deliveries.rs"),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::{AccountName, AssetId, Money, OwnerId, Scope, Settlement, Task, TaskId, Timestamp};
 
+use crate::books::{HeldMoney, HeldVerdict, KnownWork, LedgerBy, LedgerRow, LedgerSpan, LedgerTotal};
 use crate::{
     CrashingTask, Delivery, DeliveryClaim, DeliveryState, LateClaim, LateResult, LateWord, NewDelivery, Tried,
 };
@@ -151,6 +152,28 @@ pub trait TaskStore: Send + Sync {
 
     /// The asset of that id.
     async fn asset(&self, id: &AssetId) -> Result<Option<AssetRecord>, StoreError>;
+
+    /// Up to `max` rows of the ledger after the row `after` (0 for the first), in the order in which they were written; of
+    /// what was paid to one account, if one is named.
+    async fn ledger(
+        &self,
+        page: (i64, usize),
+        span: LedgerSpan,
+        account: Option<&AccountName>,
+    ) -> Result<Vec<LedgerRow>, StoreError>;
+
+    /// Sums of the rows of that span, by name.
+    async fn ledger_totals(&self, by: LedgerBy, span: LedgerSpan) -> Result<Vec<LedgerTotal>, StoreError>;
+
+    /// Up to `max` sums that are still set aside although their tasks have ended, after that of the row `after`, oldest
+    /// first.
+    async fn held_money(&self, page: (i64, usize)) -> Result<Vec<HeldMoney>, StoreError>;
+
+    /// Settles what is still set aside for an ended task, in one transaction; `None` if nothing is.
+    async fn settle_held(&self, id: &TaskId, verdict: HeldVerdict) -> Result<Option<Settlement>, StoreError>;
+
+    /// What is known of an account's own id of a task; `None` if no attempt of it had that.
+    async fn known_work(&self, account: &AccountName, handle: &str) -> Result<Option<KnownWork>, StoreError>;
 
     /// Stores a client key's digest. A second key with the same digest or owner is [`StoreError::Conflict`].
     async fn put_key(&self, key: &KeyRecord) -> Result<(), StoreError>;

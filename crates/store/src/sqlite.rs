@@ -4,6 +4,7 @@
 //! Not for network file systems: SQLite's locks and shared memory do not work there.
 
 mod assets;
+mod books;
 mod checkpoint;
 mod claims;
 mod clock;
@@ -42,6 +43,7 @@ use self::lock::ServerLock;
 use self::readers::Readers;
 use self::rows::{ChangeRow, NewRow};
 use self::writer::Writer;
+use crate::books::{HeldMoney, HeldVerdict, KnownWork, LedgerBy, LedgerRow, LedgerSpan, LedgerTotal};
 use crate::{
     Admission, AssetRecord, Claim, CrashingTask, Delivery, DeliveryClaim, DeliveryState, Ending, Heard,
     KeyRecord, LateClaim, LateResult, LateWord, ListTasks, Next, StoreError, TaskStore, Terms, Tried,
@@ -334,6 +336,38 @@ impl TaskStore for SqliteStore {
 
     async fn asset(&self, id: &AssetId) -> Result<Option<AssetRecord>, StoreError> {
         self.read(|c| assets::load(c, id))
+    }
+
+    async fn ledger(
+        &self,
+        page: (i64, usize),
+        span: LedgerSpan,
+        account: Option<&AccountName>,
+    ) -> Result<Vec<LedgerRow>, StoreError> {
+        let account = account.cloned();
+        self.scan(move |c| books::rows(c, page, span, account.as_ref())).await
+    }
+
+    async fn ledger_totals(&self, by: LedgerBy, span: LedgerSpan) -> Result<Vec<LedgerTotal>, StoreError> {
+        self.scan(move |c| books::totals(c, by, span)).await
+    }
+
+    async fn held_money(&self, page: (i64, usize)) -> Result<Vec<HeldMoney>, StoreError> {
+        self.scan(move |c| books::held(c, page, None)).await
+    }
+
+    async fn settle_held(
+        &self,
+        id: &TaskId,
+        verdict: HeldVerdict,
+    ) -> Result<Option<domain::Settlement>, StoreError> {
+        let (id, clock) = (id.clone(), self.clock.clone());
+        self.writer.write(move |c| books::settle_held(c, &id, verdict, clock.now())).await
+    }
+
+    async fn known_work(&self, account: &AccountName, handle: &str) -> Result<Option<KnownWork>, StoreError> {
+        let (account, handle) = (account.clone(), handle.to_owned());
+        self.scan(move |c| books::known_work(c, &account, &handle)).await
     }
 
     async fn put_key(&self, key: &KeyRecord) -> Result<(), StoreError> {

@@ -4,7 +4,7 @@ use domain::{AttemptOutcome, Money, Settlement, Task, Timestamp};
 use rusqlite::{Connection, params};
 
 use super::{failed, is_unique_violation};
-use crate::StoreError;
+use crate::{HeldMoney, StoreError};
 
 /// A row to be.
 #[derive(Debug, Clone)]
@@ -49,6 +49,22 @@ pub(super) fn end(task: &Task, settlement: Settlement) -> Vec<Entry> {
     let Settlement { captured, released } = settlement;
     let capture = Entry { handle: handle(task), ..paid(task, "capture", captured) };
     without_nothing([capture, entry(task, "release", released)])
+}
+
+/// The same for a task that has ended before with its money still set aside, and may be gone.
+pub(super) fn settle_held(held: &HeldMoney, settlement: Settlement) -> Vec<Entry> {
+    let entry = |kind, amount, account| Entry {
+        task: held.task.as_str().to_owned(),
+        kind,
+        amount,
+        owner: held.owner.as_str().to_owned(),
+        model: held.model.clone(),
+        account,
+        handle: None,
+    };
+    let account = held.account.as_ref().map(|account| account.as_str().to_owned());
+    let Settlement { captured, released } = settlement;
+    without_nothing([entry("capture", captured, account), entry("release", released, None)])
 }
 
 /// Settles what the end of the task has left set aside. If that was freed, what is charged is added as an adjustment: a
