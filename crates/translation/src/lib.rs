@@ -6,12 +6,13 @@
 //! and `inputs` read clients' JSON, `multipart` their forms, `upload` their files, `callback` where they listen,
 //! `lenient` upstreams' JSON, `refusal` an upstream's "no", `webhook` what proves its callbacks,
 //! `lost` which of its tasks may be one whose answer was lost; `answer` makes replies to
-//! clients, `progress` the percentage and `rfc3339` the moments in them; `key` finds a client's key, and `prefer` how long it
-//! would wait.
+//! clients, `progress` the percentage, `cost` the amounts and `rfc3339` the moments in them; `key` finds a client's key,
+//! and `prefer` how long it would wait.
 
 mod answer;
 pub mod apis;
 mod callback;
+mod cost;
 mod dialect;
 mod fields;
 pub mod fixture;
@@ -27,7 +28,7 @@ mod prefer;
 mod progress;
 mod provider;
 mod refusal;
-mod rfc3339;
+pub mod rfc3339;
 mod text;
 mod upload;
 mod web;

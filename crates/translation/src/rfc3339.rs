@@ -9,7 +9,7 @@ const ERA_DAYS: i64 = 146_097;
 const EPOCH_DAYS: i64 = 719_468;
 
 /// The text of a moment, to the millisecond.
-pub(crate) fn text(at: Timestamp) -> String {
+pub fn text(at: Timestamp) -> String {
     format!("{}.{:03}Z", whole(at), at.as_millis().rem_euclid(1000))
 }
 
@@ -19,7 +19,7 @@ pub(crate) fn text_s(at: Timestamp) -> String {
 }
 
 /// The moment of a text, with any fraction of a second and any offset; `None` if it is no such text.
-pub(crate) fn parse(text: &str) -> Option<Timestamp> {
+pub fn parse(text: &str) -> Option<Timestamp> {
     let (date, time) = text.split_at_checked(10)?;
     let [year, month, day] = numbers(date, '-')?;
     let time = time.strip_prefix(['T', 't', ' '])?;

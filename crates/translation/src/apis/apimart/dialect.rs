@@ -11,6 +11,7 @@ use super::wire::{
     Answer, CODE_OK, ErrorDetail, ErrorReply, NAME, ResultItem, Results, StoredFile, Submitted,
     SubmittedDated, TaskData, UPLOAD, status,
 };
+use crate::cost;
 use crate::progress::percent;
 use crate::{Action, Dialect, Endpoint, Intent, Links, ModelListing, PathParams, Upload, answer, upload};
 
@@ -85,6 +86,8 @@ impl Dialect for ApiMart {
             created,
             completed,
             actual_time: completed.map(|at| at - created),
+            cost: cost::spent(task),
+            credits_cost: cost::spent(task),
         };
         answer::json(StatusCode::OK, &Answer { code: CODE_OK, data })
     }

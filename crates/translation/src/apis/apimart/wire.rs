@@ -4,6 +4,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::cost::Credits;
 use crate::lenient;
 
 /// The registry name of the API, and of its vendor fields.
@@ -147,7 +148,7 @@ pub(super) mod status {
     pub(in super::super) const FAILED: &str = "failed";
 }
 
-/// `data` of the reply to a poll. Not sent: `cost` and `credits_cost` (APIMart's prices), `estimated_time`.
+/// `data` of the reply to a poll. Not sent: `estimated_time`.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct TaskData {
@@ -173,6 +174,12 @@ pub(super) struct TaskData {
     /// Seconds from `created` to `completed`.
     #[serde(deserialize_with = "lenient::whole", skip_serializing_if = "Option::is_none")]
     pub(super) actual_time: Option<i64>,
+    /// At the end; so is the next. Read by nobody here.
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    pub(super) cost: Option<Credits>,
+    /// The same, as this gateway has no other credits.
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    pub(super) credits_cost: Option<Credits>,
 }
 
 /// `result` of a finished task. Not read: `thumbnail_url`, which is no result.

@@ -7,6 +7,7 @@ use super::EvoLink;
 use super::draft::{decode_draft, is_typical};
 use super::files::{self, UPLOAD_BASE64, UPLOAD_STREAM, UPLOAD_URL};
 use super::wire::{ErrorReply, HttpError, NAME, ResultItem, TaskError, TaskInfo, TaskObject, Usage, status};
+use crate::cost;
 use crate::progress::percent;
 use crate::{Action, Dialect, Endpoint, Intent, Links, ModelListing, PathParams, Upload, answer};
 
@@ -15,8 +16,8 @@ const IMAGES: &str = "/v1/images/generations";
 const AUDIOS: &str = "/v1/audios/generations";
 /// Not EvoLink's: clients of several APIs try this first for what they made below [`VIDEOS`].
 const VIDEO: &str = "/v1/videos/generations/{task_id}";
-/// This gateway reserves no credits: some clients look for the object all the same.
-const USAGE: Usage = Usage { billing_rule: "per_call", credits_reserved: 0, user_group: "default" };
+/// A task's price is fixed when it is accepted, whatever it was made from.
+const BILLING_RULE: &str = "per_call";
 
 static ENDPOINTS: [Endpoint; 9] = [
     Endpoint { method: Method::POST, path: VIDEOS, action: Action::Create, public: false },
@@ -112,7 +113,11 @@ fn encode(task: &Task, links: &Links) -> Reply {
             video_duration: task.request.output.duration_s.filter(|_| scope == Scope::Videos),
         },
         r#type: kind(scope).to_owned(),
-        usage: USAGE,
+        usage: Some(Usage {
+            billing_rule: BILLING_RULE,
+            credits_reserved: cost::reserved(task),
+            user_group: "default",
+        }),
         results: outputs.iter().map(|output| output.url(&links.base_url)).collect(),
         result_data: outputs.iter().zip(1..).map(|(output, n)| result(output, n, links)).collect(),
         error,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::cost::Credits;
 use crate::lenient;
 
 /// The registry name of the API, and of its vendor fields.
@@ -93,7 +94,7 @@ pub(super) struct TaskObject {
     pub(super) r#type: String,
     /// What the task costs; read by nobody here.
     #[serde(skip_deserializing)]
-    pub(super) usage: Usage,
+    pub(super) usage: Option<Usage>,
     /// URLs, at `completed`.
     #[serde(deserialize_with = "lenient::texts", skip_serializing_if = "Vec::is_empty")]
     pub(super) results: Vec<String>,
@@ -115,11 +116,11 @@ pub(super) struct TaskInfo {
 }
 
 /// `usage`.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Serialize)]
 pub(super) struct Usage {
     /// `per_call`, `per_token`, `per_second`.
     pub(super) billing_rule: &'static str,
-    pub(super) credits_reserved: u32,
+    pub(super) credits_reserved: Credits,
     pub(super) user_group: &'static str,
 }
 

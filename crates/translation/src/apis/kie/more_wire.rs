@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::cost::Credits;
 use crate::lenient;
 
 /// The body of a request for a clip in 4k, as we send it.
@@ -44,6 +45,9 @@ pub(super) struct Enlarged4k {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Told {
     pub(super) task_id: String,
+    /// Of a larger clip.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) credits_consumed: Option<Credits>,
     /// At success.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) info: Option<Info>,

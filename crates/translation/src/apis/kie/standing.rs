@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::more_wire::{Enlarged, Enlarged4k};
 use super::wire::{Envelope, GET_4K, JobRecord, Record, ResultUrls, state};
-use crate::{Links, answer};
+use crate::{Links, answer, cost};
 
 /// How a task stands, in the words of both shapes.
 pub(super) struct Standing<'a> {
@@ -102,6 +102,7 @@ pub(super) fn job_record(task: &Task, standing: &Standing<'_>, links: &Links) ->
         complete_time: ended_at,
         create_time: Some(created_at),
         update_time: ended_at.or(task.started_at().map(Timestamp::as_millis)).or(Some(created_at)),
+        consume_credits: cost::spent(task),
     }
 }
 

@@ -4,7 +4,7 @@ use domain::{Derivation, FailureKind, Reply, Scope, Task, TaskState};
 
 use super::more_wire::{Info, Told};
 use super::standing::{coded, job_record, standing, urls};
-use crate::Links;
+use crate::{Links, cost};
 
 /// What a callback notes of a job.
 pub(super) const AS_JOB: &str = "job";
@@ -25,8 +25,12 @@ pub(super) fn encode_callback(task: &Task, links: &Links) -> Reply {
         image_urls: is_enlarged.then(Vec::new),
         resolution: task.request.output.resolution.clone().filter(|_| !is_enlarged),
     });
-    let told =
-        Told { task_id: task.id.as_str().to_owned(), info, fallback_flag: (!is_enlarged).then_some(false) };
+    let told = Told {
+        task_id: task.id.as_str().to_owned(),
+        credits_consumed: cost::spent(task).filter(|_| is_enlarged),
+        info,
+        fallback_flag: (!is_enlarged).then_some(false),
+    };
     coded(code(&task.state), reason.unwrap_or("success"), Some(told))
 }
 

@@ -4,6 +4,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
+use crate::cost::Credits;
 use crate::lenient;
 
 /// The registry name of the API, and of its vendor fields.
@@ -217,6 +218,9 @@ pub(super) struct JobRecord {
     pub(super) create_time: Option<i64>,
     #[serde(deserialize_with = "lenient::whole")]
     pub(super) update_time: Option<i64>,
+    /// At the end; read by nobody here.
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    pub(super) consume_credits: Option<Credits>,
 }
 
 impl Record {
