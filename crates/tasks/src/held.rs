@@ -193,6 +193,7 @@ impl<'a> Held<'a> {
         if self.task.state.is_terminal() {
             self.shared.asked_to_stop.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.task.id);
             self.shared.metrics.ended(&self.task.state);
+            self.shared.metrics.settled(&self.task);
             tracing::info!(task = %self.task.id, state = self.task.state.name(), "task ended");
         }
         Ok(())

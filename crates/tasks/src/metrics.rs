@@ -1,7 +1,7 @@
 //! What operators see of tasks. Labels are names from registries and config, never what a client sent.
 
-use domain::{Task, TaskState};
-use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use domain::{Money, Settlement, Task, TaskState};
+use prometheus::{CounterVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 /// The counters of this crate.
 pub(crate) struct Metrics {
@@ -16,6 +16,7 @@ pub(crate) struct Metrics {
     spooled: IntGauge,
     live: IntGaugeVec,
     panics: IntCounter,
+    money: CounterVec,
 }
 
 impl Metrics {
@@ -25,6 +26,14 @@ impl Metrics {
             registry.register(Box::new(counter.clone()))?;
             Ok::<_, prometheus::Error>(counter)
         };
+        let money = CounterVec::new(
+            Opts::new(
+                "filmgate_ledger_units_total",
+                "Money set aside, spent and freed since the start, in units of the currency, by the ledger's kinds of rows.",
+            ),
+            &["kind", "account"],
+        )?;
+        registry.register(Box::new(money.clone()))?;
         let live = IntGaugeVec::new(
             Opts::new("filmgate_tasks_live", "Tasks that have not ended, by state."),
             &["state"],
@@ -64,12 +73,24 @@ impl Metrics {
                 &["outcome"],
             )?,
             panics,
+            money,
             live,
         })
     }
 
     pub(crate) fn accepted(&self, task: &Task) {
         self.accepted.with_label_values(&[task.request.scope.as_str(), &task.dialect]).inc();
+        self.money.with_label_values(&["reserve", ""]).inc_by(units(task.quote.reserved));
+    }
+
+    /// Counts what the end of `task` has spent and freed.
+    pub(crate) fn settled(&self, task: &Task) {
+        let Some(Settlement { captured, released }) = task.settlement() else { return };
+        let account = task.attempt().map_or("", |attempt| attempt.plan.account.as_str());
+        if captured > Money::ZERO {
+            self.money.with_label_values(&["capture", account]).inc_by(units(captured));
+        }
+        self.money.with_label_values(&["release", ""]).inc_by(units(released));
     }
 
     pub(crate) fn ended(&self, state: &TaskState) {
@@ -118,4 +139,9 @@ impl Metrics {
             self.live.with_label_values(&[state]).set(i64::try_from(*count).unwrap_or(i64::MAX));
         }
     }
+}
+
+/// For graphs; the ledger itself counts exactly.
+fn units(amount: Money) -> f64 {
+    amount.billionths() as f64 / 1e9
 }
