@@ -9,7 +9,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::environment::SecretRef;
 use crate::prices::{AmountText, PriceEntry};
-use crate::sections::{Callbacks, DefaultModels, Egress, Ledger, Limits, Log, Sandbox, Server, Store, Tasks};
+use crate::sections::{
+    Callbacks, DefaultModels, Egress, Ledger, Limits, Log, Retention, Sandbox, Server, Store, Tasks,
+};
 use crate::text::{DurationText, SizeText};
 
 /// The configuration of filmgate. Every key may be left out.
@@ -22,6 +24,7 @@ pub(crate) struct File {
     pub(crate) data_dir: PathBuf,
     pub(crate) store: Store,
     pub(crate) tasks: Tasks,
+    pub(crate) retention: Retention,
     pub(crate) limits: Limits,
     pub(crate) ledger: Ledger,
     pub(crate) egress: Egress,
@@ -46,6 +49,7 @@ impl Default for File {
             data_dir: PathBuf::from("./filmgate-data"),
             store: Store::default(),
             tasks: Tasks::default(),
+            retention: Retention::default(),
             limits: Limits::default(),
             ledger: Ledger::default(),
             egress: Egress::default(),

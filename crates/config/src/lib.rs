@@ -28,8 +28,8 @@ pub use environment::{Environment, ProcessEnvironment, SecretRef};
 pub use problem::{Place, Problem, Problems};
 pub use reference::{generated_files, reference, schema};
 pub use sections::{
-    Callbacks, DefaultModels, Egress, Ledger, Limits, Log, LogFormat, LogLevel, Sandbox, Server, Store, Tasks, Tls,
-    sandbox_account,
+    Callbacks, DefaultModels, Egress, Ledger, Limits, Log, LogFormat, LogLevel, Retention, Sandbox, Server,
+    Store, Tasks, Tls, sandbox_account,
 };
 pub use settings::{AccountPrice, ClientKey, Config, Hop, Route};
 

@@ -39,6 +39,7 @@ pub(crate) fn resolve(
         data_dir: file.data_dir,
         store: file.store,
         tasks: file.tasks,
+        retention: file.retention,
         limits: file.limits,
         ledger: file.ledger,
         egress: file.egress,

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use domain::{Account, AccountName, Credential, ModelSpec, Money, PriceList};
 
-use crate::sections::{Callbacks, DefaultModels, Egress, Ledger, Limits, Log, Sandbox, Server, Store, Tasks};
+use crate::sections::{
+    Callbacks, DefaultModels, Egress, Ledger, Limits, Log, Retention, Sandbox, Server, Store, Tasks,
+};
 
 /// A configuration in which everything fits together. Its default is that of an empty file.
 #[derive(Debug, Clone)]
@@ -17,6 +19,8 @@ pub struct Config {
     pub store: Store,
     /// The life of a task.
     pub tasks: Tasks,
+    /// How long things are kept.
+    pub retention: Retention,
     /// What one client key may do, unless it says otherwise.
     pub limits: Limits,
     /// How money is counted.

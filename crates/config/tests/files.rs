@@ -73,7 +73,7 @@ fn the_defaults_are_those_that_are_promised() {
 fn every_bound_that_the_schema_keeps_from_zero_is_checked() {
     let schema = config::schema();
     let mut checked = 0;
-    for section in ["server", "store", "tasks", "limits"] {
+    for section in ["server", "store", "tasks", "retention", "limits"] {
         let name = schema["properties"][section]["$ref"].as_str().unwrap().trim_start_matches("#/$defs/");
         for (key, property) in schema["$defs"][name]["properties"].as_object().unwrap() {
             if property["minimum"] != 1 {

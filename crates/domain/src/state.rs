@@ -8,7 +8,7 @@ use crate::{Failure, FailureKind, NewAttempt, Output, Source, Timestamp};
 ///
 /// ```text
 /// Queued ─► Submitting ─► Running ─► Collecting ─► Succeeded
-///   ▲  ▲        │  │  ▲      │
+///   ▲  ▲        │  │  ▲      │                  └─► Expired (where the results could not be had in time)
 ///   │  └────────┘  ▼  │      └─► Failed, Cancelled, Expired (from every state before Collecting)
 ///   │           Unknown
 ///   └── a definite failure of one attempt, when another may follow
@@ -171,7 +171,9 @@ impl TaskState {
             (Self::Queued | Self::Unknown { .. } | Self::Running { .. }, E::Cancelled) => {
                 Self::Cancelled { at }
             }
-            (Self::Queued | Self::Running { .. }, E::DeadlinePassed) => Self::Expired { at },
+            (Self::Queued | Self::Running { .. } | Self::Collecting { .. }, E::DeadlinePassed) => {
+                Self::Expired { at }
+            }
             (Self::Unknown { .. }, E::DeadlinePassed) => {
                 let text = "it could not be established whether the provider accepted the task";
                 Self::Failed { failure: Failure::new(FailureKind::OutcomeUnknown, text), at }

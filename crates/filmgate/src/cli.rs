@@ -28,6 +28,10 @@ pub(crate) enum Command {
     Keys(KeysOptions),
     /// Lists messages to clients' own servers, and sends dead ones again.
     Deliveries(DeliveriesOptions),
+    /// Lists results that came after the end of their tasks.
+    Late(LateOptions),
+    /// Lists tasks that are left alone because they crash the gateway, and lets it try them again.
+    Quarantine(QuarantineOptions),
     /// Runs upstreams that do not exist, for trying out and for tests.
     Sandbox(SandboxOptions),
     /// Prints the JSON Schema of the config file.
@@ -152,6 +156,47 @@ pub(crate) enum DeliveriesAction {
         /// All of them.
         #[arg(long)]
         all: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LateOptions {
+    #[command(subcommand)]
+    pub(crate) action: LateAction,
+    #[command(flatten)]
+    pub(crate) data: DataOptions,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LateAction {
+    /// Lists them, latest first: what each cost, and where its files are.
+    List {
+        /// At most so many.
+        #[arg(long, default_value_t = 100)]
+        max: usize,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct QuarantineOptions {
+    #[command(subcommand)]
+    pub(crate) action: QuarantineAction,
+    #[command(flatten)]
+    pub(crate) data: DataOptions,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum QuarantineAction {
+    /// Lists them, the worst first.
+    List {
+        /// At most so many.
+        #[arg(long, default_value_t = 100)]
+        max: usize,
+    },
+    /// Forgets the crashes of a task, so that it goes on.
+    Release {
+        /// The id of the task, as `list` shows it.
+        task: String,
     },
 }
 

@@ -8,6 +8,8 @@ mod embedded;
 mod explain;
 mod generate;
 mod keys;
+mod late;
+mod quarantine;
 mod sandbox_command;
 mod serve;
 mod source;
@@ -44,6 +46,8 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Explain(options) => explain::run(&options),
         Command::Keys(options) => keys::run(options).await,
         Command::Deliveries(options) => deliveries::run(options).await,
+        Command::Late(options) => late::run(options).await,
+        Command::Quarantine(options) => quarantine::run(options).await,
         Command::Sandbox(options) => sandbox_command::run(options).await,
         Command::Schema => check::schema(),
     }

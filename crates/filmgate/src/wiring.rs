@@ -15,7 +15,8 @@ use routing::{Candidate, Catalogue, Route, Router};
 use sandbox::Sandbox;
 use store::{SqliteSettings, SqliteStore, TaskStore};
 use tasks::{
-    AssetStorage, DeclaredKey, Deliverer, HintSettings, Keyring, Parts, Shared, Spool, TaskService, Worker,
+    AssetStorage, DeclaredKey, Deliverer, HintSettings, Keyring, LateSettings, LateWatcher, Parts,
+    RetentionSettings, Shared, Spool, Sweeper, TaskService, Worker,
 };
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -78,9 +79,11 @@ impl Running {
         };
         let serving = Some(serve((public, admin), gateway, stopped.clone()));
         let worker = Worker::new(Arc::clone(&shared)).run(until_true(stopped.clone()));
-        let deliverer = Deliverer::new(shared).run(until_true(stopped));
+        let deliverer = Deliverer::new(Arc::clone(&shared)).run(until_true(stopped.clone()));
+        let late = LateWatcher::new(Arc::clone(&shared)).run(until_true(stopped.clone()));
+        let sweeper = Sweeper::new(shared).run(until_true(stopped));
         let worker = tokio::spawn(async move {
-            tokio::join!(worker, deliverer);
+            tokio::join!(worker, deliverer, late, sweeper);
         });
         let worker_grace = config.tasks.submit_timeout + WORKER_GRACE_MARGIN;
         Ok(Self { url, admin: admin_addr, keyring, stop, serving, worker, worker_grace, sandbox })
@@ -341,6 +344,18 @@ fn task_settings(config: &Config, base_url: String, hints: Option<HintSettings>)
         hints,
         callbacks: callback_settings(config),
         live_view_max: tasks.live_view_max,
+        late: LateSettings {
+            watch: tasks.late_watch,
+            shortest: tasks.late_look_after,
+            longest: tasks.late_look_max,
+        },
+        retention: RetentionSettings {
+            tasks: config.retention.tasks,
+            results: config.retention.results,
+            sweep_every: config.retention.sweep_every,
+            batch_max: config.retention.batch_max,
+        },
+        crashes_max: tasks.crashes_max,
         attempts_max: tasks.attempts_max,
     }
 }

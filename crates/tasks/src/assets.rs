@@ -58,6 +58,20 @@ impl AssetStorage {
         }
     }
 
+    /// Removes the bytes of an asset, if there are any.
+    pub(crate) async fn erase(&self, id: &AssetId) -> io::Result<()> {
+        let Some(path) = self.path(id) else { return Ok(()) };
+        match fs::remove_file(path).await {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _gone => Ok(()),
+        }
+    }
+
+    /// The directory of all of them.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Where the bytes of `id` are. `None` for text that is no asset id, so that no path can leave the root.
     pub(crate) fn path(&self, id: &AssetId) -> Option<PathBuf> {
         let text = id.as_str();

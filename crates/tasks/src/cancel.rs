@@ -3,16 +3,29 @@
 
 use std::time::Duration;
 
-use domain::{AttemptOutcome, TaskEvent};
+use domain::{AttemptOutcome, Failure, TaskEvent};
 use translation::PollTarget;
 
-use crate::clock;
 use crate::held::{Held, StepError};
+use crate::{clock, poll};
 
 /// Ends a task that no upstream works on.
 pub(crate) async fn end(mut held: Held<'_>) -> Result<(), StepError> {
     held.apply(TaskEvent::Cancelled)?;
     held.done(Duration::ZERO).await
+}
+
+/// Ends a task whose upstream says that it has stopped or failed: nothing more comes of it.
+pub(crate) async fn stopped(mut held: Held<'_>, failure: &Failure) -> Result<(), StepError> {
+    held.apply(TaskEvent::AttemptFailed { reason: failure.to_string() })?;
+    end(held).await
+}
+
+/// Ends a task whose deadline has passed while an upstream works on it. The upstream is asked to stop; what it says last
+/// decides.
+pub(crate) async fn expire(held: Held<'_>) -> Result<(), StepError> {
+    ask(&held).await;
+    poll::last(held).await
 }
 
 /// Asks the upstream to stop, if its API has a call for that: once, and again after a restart. Polls tell what became of

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use domain::{
-    Account, AssetId, Call, Delivered, MediaKind, Output, OutputMedia, Source, TaskEvent, TaskState,
+    Account, AssetId, Call, Delivered, MediaKind, Output, OutputMedia, Source, Task, TaskEvent, TaskState,
     extension_of, media_type_of_bytes, with_sources,
 };
 use http::HeaderMap;
@@ -16,6 +16,7 @@ use upstream::{Bounds, Downloaded, Fetch};
 
 use crate::clock;
 use crate::held::{Held, StepError};
+use crate::shared::Shared;
 
 /// The first wait after a failed copy and its bound; in between it grows with the time already spent.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -70,7 +71,7 @@ async fn keep_with_retries(held: &mut Held<'_>, result: &Delivered) -> Result<Ou
     let began = Instant::now();
     let mut wait = KEEP_RETRY_AFTER;
     loop {
-        let kept = keep(held, result).await;
+        let kept = keep(held.shared, &held.task, result).await;
         if let Some(attempt) = held.task.attempt() {
             let outcome = if kept.is_ok() { "copied" } else { "failed" };
             held.shared.metrics.copied(attempt.plan.account.as_str(), outcome);
@@ -90,8 +91,8 @@ async fn keep_with_retries(held: &mut Held<'_>, result: &Delivered) -> Result<Ou
     }
 }
 
-async fn keep(held: &Held<'_>, result: &Delivered) -> io::Result<Output> {
-    let mut pending = held.shared.assets.begin().await?;
+async fn keep(shared: &Shared, task: &Task, result: &Delivered) -> io::Result<Output> {
+    let mut pending = shared.assets.begin().await?;
     pending.file().write_all(&result.bytes).await?;
     let id = pending.finish().await?;
     let head = Downloaded {
@@ -100,30 +101,66 @@ async fn keep(held: &Held<'_>, result: &Delivered) -> io::Result<Output> {
         content_type: result.media_type.clone(),
     };
     let media_type = media_type(&head).map_err(io::Error::other)?;
-    note(held, id, result.kind, (media_type, head.bytes)).await.map_err(io::Error::other)
+    note((shared, task), id, result.kind, (media_type, head.bytes)).await.map_err(io::Error::other)
 }
 
 /// How long copying all results may take.
 pub(crate) fn lease(held: &Held<'_>) -> Duration {
-    let results = u32::try_from(sources(held).len()).unwrap_or(u32::MAX);
+    let results = u32::try_from(sources(&held.task).len()).unwrap_or(u32::MAX);
     held.shared.settings.result_timeout.saturating_mul(results.max(1)) + LEASE_MARGIN
 }
 
 /// Copies all results, then ends the task; or tries again later.
 pub(crate) async fn step(mut held: Held<'_>) -> Result<(), StepError> {
+    let outputs = match copy_all(held.shared, &held.task, &sources(&held.task)).await {
+        Ok(outputs) => outputs,
+        Err(reason) => {
+            tracing::warn!(task = %held.task.id, reason, "a result could not be copied");
+            return retry_later(held).await;
+        }
+    };
+    held.apply(TaskEvent::Collected { outputs })?;
+    held.done(Duration::ZERO).await
+}
+
+/// Takes custody of results that came after the end of their task: all of them, or none.
+pub(crate) async fn custody(shared: &Shared, task: &Task, results: &Results) -> Result<Vec<Output>, String> {
+    let delivered = match results {
+        Results::Kept(sources) => return copy_all(shared, task, sources).await,
+        Results::Delivered(delivered) => delivered,
+    };
     let mut outputs = Vec::new();
-    for source in sources(&held) {
-        match copy(&held, &source).await {
+    for result in delivered {
+        outputs.push(keep(shared, task, result).await.map_err(|error| with_sources(&error))?);
+    }
+    Ok(outputs)
+}
+
+/// What clients can have of results that could not be copied: those that they can read where the upstream keeps them.
+pub(crate) fn remote(results: &Results) -> Vec<Output> {
+    let sources = match results {
+        Results::Kept(sources) => sources.as_slice(),
+        Results::Delivered(_) => &[],
+    };
+    sources.iter().filter(|source| !source.needs_credential).map(as_it_is).collect()
+}
+
+fn as_it_is(source: &Source) -> Output {
+    Output { kind: source.kind, media: OutputMedia::Remote { url: source.url.clone() } }
+}
+
+async fn copy_all(shared: &Shared, task: &Task, sources: &[Source]) -> Result<Vec<Output>, String> {
+    let mut outputs = Vec::new();
+    for source in sources {
+        match copy(shared, task, source).await {
             Ok(output) => outputs.push(output),
             Err(reason) => {
-                tracing::warn!(task = %held.task.id, reason, "a result could not be copied");
-                forget(&held, &outputs).await;
-                return retry_later(held).await;
+                forget(shared, &outputs).await;
+                return Err(reason);
             }
         }
     }
-    held.apply(TaskEvent::Collected { outputs })?;
-    held.done(Duration::ZERO).await
+    Ok(outputs)
 }
 
 /// Tries again later, unless it has been tried for long enough.
@@ -139,47 +176,54 @@ pub(crate) async fn retry_later(held: Held<'_>) -> Result<(), StepError> {
 }
 
 /// Ends the task with the upstream's own URLs: they will expire, but the client has paid for what they show. Where only
-/// the account can read them there is no end but a copy.
+/// the account can read them they are tried to be copied until the deadline, and looked for after it.
 pub(crate) async fn give_up(mut held: Held<'_>) -> Result<(), StepError> {
-    if sources(&held).iter().any(|source| source.needs_credential) {
+    if sources(&held.task).iter().any(|source| source.needs_credential) {
+        if clock::now() >= held.task.deadline_at {
+            held.apply(TaskEvent::DeadlinePassed)?;
+            return held.done(Duration::ZERO).await;
+        }
         tracing::error!(task = %held.task.id, "results could not be copied, and no client could read them: trying on");
         return held.put_back(RETRY_AFTER_MAX).await;
     }
     tracing::error!(task = %held.task.id, "results could not be copied; the client gets the upstream's own URLs");
-    let remote =
-        |source: Source| Output { kind: source.kind, media: OutputMedia::Remote { url: source.url } };
-    let outputs = sources(&held).into_iter().map(remote).collect();
+    let outputs = sources(&held.task).iter().map(as_it_is).collect();
     held.apply(TaskEvent::Collected { outputs })?;
     held.done(Duration::ZERO).await
 }
 
 /// The results of a task in the state `Collecting`, where its upstream keeps them.
-pub(crate) fn sources(held: &Held<'_>) -> Vec<Source> {
-    match &held.task.state {
+pub(crate) fn sources(task: &Task) -> Vec<Source> {
+    match &task.state {
         TaskState::Collecting { sources, .. } => sources.clone(),
         _ => Vec::new(),
     }
 }
 
-async fn copy(held: &Held<'_>, source: &Source) -> Result<Output, String> {
-    let account = held.task.attempt().and_then(|attempt| held.shared.accounts.get(&attempt.plan.account));
+async fn copy(shared: &Shared, task: &Task, source: &Source) -> Result<Output, String> {
+    let account = task.attempt().and_then(|attempt| shared.accounts.get(&attempt.plan.account));
     let account = account.ok_or("its account is not configured any more")?;
-    let result = try_copy(held, account, source).await;
-    held.shared.metrics.copied(account.name.as_str(), if result.is_ok() { "copied" } else { "failed" });
+    let result = try_copy((shared, task), account, source).await;
+    shared.metrics.copied(account.name.as_str(), if result.is_ok() { "copied" } else { "failed" });
     result
 }
 
-async fn try_copy(held: &Held<'_>, account: &Account, source: &Source) -> Result<Output, String> {
-    let settings = &held.shared.settings;
+async fn try_copy(
+    (shared, task): (&Shared, &Task),
+    account: &Account,
+    source: &Source,
+) -> Result<Output, String> {
+    let settings = &shared.settings;
     let bounds = Bounds { bytes_max: settings.result_bytes_max, timeout: settings.result_timeout };
     let credentials = if source.needs_credential { credentials(account) } else { HeaderMap::new() };
     let fetch = Fetch { url: &source.url, account_url: &account.base_url, credentials, bounds };
-    let mut pending = held.shared.assets.begin().await.map_err(|error| with_sources(&error))?;
-    let downloaded = held.shared.upstream.download(&fetch, pending.file()).await;
+    let mut pending = shared.assets.begin().await.map_err(|error| with_sources(&error))?;
+    let downloaded = shared.upstream.download(&fetch, pending.file()).await;
     let downloaded = downloaded.map_err(|error| with_sources(&error))?;
     let media_type = media_type(&downloaded)?;
     let id = pending.finish().await.map_err(|error| with_sources(&error))?;
-    note(held, id, source.kind, (media_type, downloaded.bytes)).await.map_err(|error| with_sources(&error))
+    let noted = note((shared, task), id, source.kind, (media_type, downloaded.bytes)).await;
+    noted.map_err(|error| with_sources(&error))
 }
 
 /// What proves to the account's provider that we may read.
@@ -191,7 +235,7 @@ fn credentials(account: &Account) -> HeaderMap {
 
 /// Notes a stored result. `said` is what its upstream says it is: a URL does not always tell, the bytes do.
 async fn note(
-    held: &Held<'_>,
+    (shared, task): (&Shared, &Task),
     id: AssetId,
     said: MediaKind,
     (media_type, bytes): (String, u64),
@@ -199,13 +243,13 @@ async fn note(
     let kind = MediaKind::of_media_type(&media_type).unwrap_or(said);
     let record = AssetRecord {
         id: id.clone(),
-        owner: held.task.owner.clone(),
+        owner: task.owner.clone(),
         media_type: media_type.clone(),
         bytes,
         created_at: clock::now(),
-        expires_at: None,
+        expires_at: Some(clock::now().plus(shared.settings.retention.results)),
     };
-    held.shared.store.put_asset(&record).await?;
+    shared.store.put_asset(&record).await?;
     failpoints::pass("result_copied");
     Ok(Output { kind, media: OutputMedia::Stored { asset: id, media_type, bytes } })
 }
@@ -224,10 +268,10 @@ fn media_type(downloaded: &Downloaded) -> Result<String, String> {
     believed.map(|_kind| said.clone()).ok_or_else(|| format!("the result is no \"{said}\""))
 }
 
-async fn forget(held: &Held<'_>, outputs: &[Output]) {
+async fn forget(shared: &Shared, outputs: &[Output]) {
     for output in outputs {
         if let OutputMedia::Stored { asset, .. } = &output.media {
-            held.shared.assets.remove(asset).await;
+            shared.assets.remove(asset).await;
         }
     }
 }

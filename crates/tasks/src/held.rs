@@ -1,15 +1,16 @@
 //! A claimed task in the hands of one step.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::PoisonError;
 use std::time::Duration;
 
 use domain::{AttemptOutcome, Failure, IllegalTransition, Task, TaskEvent, TaskId, TaskState};
-use store::{Claim, Ending, Next, StoreError};
+use store::{Claim, Ending, NewDelivery, Next, StoreError};
 use tokio::time::Instant;
 
 use crate::shared::Shared;
 use crate::spool::Fact;
-use crate::{clock, deliveries, resolve};
+use crate::{clock, deliveries, quarantine, resolve};
 
 /// What a lease exceeds the call by that is made under it, so that nobody takes over while the answer is being stored.
 pub(crate) const LEASE_MARGIN: Duration = Duration::from_secs(15);
@@ -27,6 +28,10 @@ pub(crate) struct Held<'a> {
     pub(crate) task: Task,
     /// Whether its owner wants it to stop.
     pub(crate) cancel_requested: bool,
+    /// How many claims before this one lapsed or crashed in a row.
+    pub(crate) crashes: u32,
+    /// Whether no step is to be taken with it.
+    pub(crate) is_quarantined: bool,
     epoch: u64,
     /// By our own clock.
     lease_ends_at: Instant,
@@ -55,9 +60,11 @@ pub(crate) enum StepError {
 
 impl<'a> Held<'a> {
     pub(crate) fn new(shared: &'a Shared, claim: Claim) -> Self {
-        let Claim { task, epoch, cancel_requested, .. } = claim;
+        let is_quarantined = quarantine::holds(shared, &claim);
+        let Claim { task, epoch, cancel_requested, crashes } = claim;
         let lease_ends_at = Instant::now() + shared.settings.lease;
-        Self { shared, task, cancel_requested, epoch, lease_ends_at, write_for: WRITE_FOR }
+        let write_for = WRITE_FOR;
+        Self { shared, task, cancel_requested, crashes, is_quarantined, epoch, lease_ends_at, write_for }
     }
 
     /// From now on writes are tried for that long: what they tell cannot be had again.
@@ -161,6 +168,14 @@ impl<'a> Held<'a> {
         result.map_err(|source| StepError::Store { task: self.task.id, source })
     }
 
+    /// Lets go of the task with which no step was taken; what it has crashed before counts on.
+    pub(crate) async fn set_aside(mut self, after: Duration) -> Result<(), StepError> {
+        self.follow_claim();
+        let claim = (self.task.id.clone(), self.epoch);
+        let result = self.shared.store.defer(&[claim], after).await;
+        result.map_err(|source| StepError::Store { task: self.task.id, source })
+    }
+
     async fn write(&mut self, next: Next) -> Result<(), StepError> {
         // Made once, so that every try of the write stores the same message.
         let end = self.ending();
@@ -187,8 +202,13 @@ impl<'a> Held<'a> {
         if self.task.state.is_terminal() || !live {
             self.shared.give_slot_back(&self.task.id);
         }
-        if end.is_some_and(|end| end.message.is_some()) {
-            self.shared.wake_deliverer.notify_one();
+        if let Some(end) = end {
+            if end.message.is_some() {
+                self.shared.wake_deliverer.notify_one();
+            }
+            if end.watch.is_some() {
+                self.shared.wake_late.notify_one();
+            }
         }
         if self.task.state.is_terminal() {
             self.shared.asked_to_stop.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.task.id);
@@ -202,11 +222,34 @@ impl<'a> Held<'a> {
     /// What the end of the task brings; nothing while it has not ended.
     fn ending(&self) -> Option<Ending> {
         let ending = || Ending {
-            message: deliveries::message(self.shared, &self.task),
+            message: self.message(),
             settlement: resolve::settlement(self.shared, &self.task),
-            watch: None,
+            watch: self.watch(),
         };
         self.task.state.is_terminal().then(ending)
+    }
+
+    /// What tells the client's own server. The end of a task in quarantine must not fail for what crashes.
+    fn message(&self) -> Option<NewDelivery> {
+        let message = || deliveries::message(self.shared, &self.task);
+        if !self.is_quarantined {
+            return message();
+        }
+        catch_unwind(AssertUnwindSafe(message)).unwrap_or_else(|_crash| {
+            tracing::error!(task = %self.task.id, "the message about a task in quarantine cannot be made");
+            None
+        })
+    }
+
+    /// How long the upstream is watched that may go on with the task after its end.
+    fn watch(&self) -> Option<Duration> {
+        let outcome = &self.task.attempt()?.outcome;
+        // Of one that answered with its results there is nothing to ask.
+        let can_be_asked = !matches!(outcome, AttemptOutcome::Accepted { handle, .. } if handle.is_empty());
+        let is_over = matches!(self.task.state, TaskState::Succeeded { .. });
+        let watch = self.shared.settings.late.watch;
+        let is_watched = outcome.is_live() && can_be_asked && !is_over && !self.is_quarantined;
+        (is_watched && !watch.is_zero()).then_some(watch)
     }
 
     /// A store that is away for a while must not cost what the upstream has just told us.

@@ -13,7 +13,10 @@ pub(crate) struct Metrics {
     deliveries: IntCounterVec,
     hints: IntCounterVec,
     resolutions: IntCounterVec,
+    late: IntCounterVec,
+    swept: IntCounterVec,
     spooled: IntGauge,
+    quarantined: IntGauge,
     live: IntGaugeVec,
     panics: IntCounter,
     money: CounterVec,
@@ -46,7 +49,15 @@ impl Metrics {
             "Upstreams' ids of tasks that the store has not taken yet.",
         )?;
         registry.register(Box::new(spooled.clone()))?;
+        let quarantined = IntGauge::new(
+            "filmgate_tasks_quarantined",
+            "Live tasks with which no step is taken because they crashed their workers.",
+        )?;
+        registry.register(Box::new(quarantined.clone()))?;
         Ok(Self {
+            late: counter("late_looks_total", "Looks at upstreams of ended tasks.", &["outcome"])?,
+            swept: counter("swept_total", "What was deleted because its time was over.", &["what"])?,
+            quarantined,
             spooled,
             resolutions: counter(
                 "resolutions_total",
@@ -127,6 +138,18 @@ impl Metrics {
 
     pub(crate) fn spooled(&self, count: usize) {
         self.spooled.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn looked_late(&self, outcome: &str) {
+        self.late.with_label_values(&[outcome]).inc();
+    }
+
+    pub(crate) fn swept(&self, what: &str, count: usize) {
+        self.swept.with_label_values(&[what]).inc_by(count as u64);
+    }
+
+    pub(crate) fn quarantined(&self, count: usize) {
+        self.quarantined.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn panicked(&self) {

@@ -2,20 +2,23 @@
 
 use std::time::Duration;
 
-use domain::{AttemptOutcome, TaskEvent, TaskState};
+use domain::{AttemptOutcome, Task, TaskEvent, TaskState};
 use translation::{PollTarget, Progress, Results};
 
 use crate::held::{Held, StepError};
+use crate::shared::Shared;
 use crate::{cancel, clock, collect, failover, pace};
 
 /// Polls slow down by this factor while an upstream gives no clear answer.
 const UNCLEAR_SLOWDOWN: u32 = 2;
 /// Calls of one poll, counting those to where the upstream says the rest is told.
-const CALLS_MAX: usize = 3;
+pub(crate) const CALLS_MAX: u32 = 3;
 /// How long to wait for the operator to bring back an account that the config no longer has.
 const MISSING_ACCOUNT_RETRY_AFTER: Duration = Duration::from_secs(30);
+
+/// Asks how the task stands, and does what follows.
 pub(crate) async fn step(mut held: Held<'_>) -> Result<(), StepError> {
-    let Some(progress) = ask(&held).await else {
+    let Some(progress) = ask(held.shared, &held.task).await else {
         tracing::warn!(task = %held.task.id, "the account that has the task is not configured any more");
         return held.put_back(MISSING_ACCOUNT_RETRY_AFTER).await;
     };
@@ -27,7 +30,9 @@ pub(crate) async fn step(mut held: Held<'_>) -> Result<(), StepError> {
             held.apply(TaskEvent::Progressed { percent })?;
             held.done(wait).await
         }
-        Progress::Failed(_) if !collecting && held.cancel_requested => cancel::end(held).await,
+        Progress::Failed(failure) if !collecting && held.cancel_requested => {
+            cancel::stopped(held, &failure).await
+        }
         Progress::Failed(failure) if !collecting => {
             tracing::info!(task = %held.task.id, kind = failure.kind.name(), "the upstream failed");
             tracing::debug!(task = %held.task.id, reason = %failure, "what it said");
@@ -46,6 +51,20 @@ pub(crate) async fn step(mut held: Held<'_>) -> Result<(), StepError> {
     }
 }
 
+/// Asks a last time how a task stands whose deadline has passed, and ends it unless it has succeeded.
+pub(crate) async fn last(mut held: Held<'_>) -> Result<(), StepError> {
+    match ask(held.shared, &held.task).await {
+        Some(Progress::Finished(results)) => return collect::finish(held, results).await,
+        // Nothing more comes of it.
+        Some(Progress::Failed(failure)) => {
+            held.apply(TaskEvent::AttemptFailed { reason: failure.to_string() })?;
+        }
+        _ => {}
+    }
+    held.apply(TaskEvent::DeadlinePassed)?;
+    held.done(Duration::ZERO).await
+}
+
 async fn unclear(held: Held<'_>) -> Result<(), StepError> {
     if matches!(held.task.state, TaskState::Collecting { .. }) {
         return collect::retry_later(held).await;
@@ -55,25 +74,24 @@ async fn unclear(held: Held<'_>) -> Result<(), StepError> {
 }
 
 /// What the upstream says; `None` if its account is not configured any more.
-async fn ask(held: &Held<'_>) -> Option<Progress> {
-    let attempt = held.task.attempt()?;
+pub(crate) async fn ask(shared: &Shared, task: &Task) -> Option<Progress> {
+    let attempt = task.attempt()?;
     let AttemptOutcome::Accepted { handle, .. } = &attempt.outcome else { return None };
-    let account = held.shared.accounts.get(&attempt.plan.account)?;
+    let account = shared.accounts.get(&attempt.plan.account)?;
     let provider = translation::provider(&attempt.plan.provider)?;
     if handle.is_empty() {
         // It answered with its results, and there is nobody to ask.
-        let sources = collect::sources(held);
+        let sources = collect::sources(task);
         let nothing = || Progress::Unclear { reason: "no results of a finished task are known".to_owned() };
         return Some(if sources.is_empty() { nothing() } else { Progress::Finished(Results::Kept(sources)) });
     }
-    let target =
-        PollTarget { handle, upstream_model: &attempt.plan.upstream_model, request: &held.task.request };
+    let target = PollTarget { handle, upstream_model: &attempt.plan.upstream_model, request: &task.request };
     let mut progress = Progress::Elsewhere(Box::new(provider.encode_poll(&target)));
     for _call in 0..CALLS_MAX {
         let Progress::Elsewhere(call) = progress else { break };
         let call = provider.authorize(*call, &account.credential, clock::now());
-        let timeout = held.shared.settings.poll_timeout;
-        progress = match held.shared.upstream.ask(&account.base_url, call, timeout).await {
+        let timeout = shared.settings.poll_timeout;
+        progress = match shared.upstream.ask(&account.base_url, call, timeout).await {
             Ok(reply) => provider.decode_poll(&target, &reply),
             Err(error) => Progress::Unclear { reason: error.to_string() },
         };
@@ -86,6 +104,6 @@ async fn ask(held: &Held<'_>) -> Option<Progress> {
         Progress::Unclear { .. } => "unclear",
     };
     failpoints::pass("poll_answered");
-    held.shared.metrics.polled(account.name.as_str(), label);
+    shared.metrics.polled(account.name.as_str(), label);
     Some(progress)
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{HintSettings, Signer};
+use crate::{HintSettings, LateSettings, RetentionSettings, Signer};
 
 /// Bounds of the service and the worker.
 #[derive(Debug, Clone)]
@@ -55,6 +55,12 @@ pub struct Settings {
     pub idempotency_lifetime: Duration,
     /// How long a request without such a key is known by what it asks for; zero if each one is another.
     pub duplicate_window: Duration,
+    /// How ended tasks are watched whose upstreams may still be at work.
+    pub late: LateSettings,
+    /// How long things are kept.
+    pub retention: RetentionSettings,
+    /// Crashes in a row after which a task is put into quarantine, at least 1.
+    pub crashes_max: u32,
     /// Submissions of one task, counting those that were refused or never left.
     pub attempts_max: u32,
 }

@@ -63,6 +63,8 @@ pub struct Shared {
     pub(crate) wake: Notify,
     /// Wakes the deliverer: a message is due now.
     pub(crate) wake_deliverer: Notify,
+    /// Wakes the watcher of ended tasks: one is due now.
+    pub(crate) wake_late: Notify,
     /// What polls find without the store.
     pub(crate) live: LiveView,
     /// Tasks that wait for room at an account.
@@ -103,6 +105,7 @@ impl Shared {
             metrics: Metrics::new(registry)?,
             wake: Notify::new(),
             wake_deliverer: Notify::new(),
+            wake_late: Notify::new(),
             lines: Lines::default(),
             asked_to_stop: Mutex::default(),
             hints: Hints::default(),

@@ -1,39 +1,52 @@
 //! Claims due tasks and takes one step with each: submit, poll, copy. Waiting tasks are rows with a due time, never
 //! tokio tasks; only steps under way are.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{TaskEvent, TaskState, with_sources};
+use domain::{TaskEvent, TaskId, TaskState, with_sources};
 use store::{Claim, StoreError};
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
 use crate::at_work::Work;
 use crate::held::{Held, StepError};
 use crate::shared::Shared;
-use crate::{cancel, clock, collect, poll, resolve, submit};
+use crate::{cancel, clock, collect, poll, quarantine, resolve, submit};
 
 /// The longest nap: bounds how late another process's work or a lapsed lease is noticed.
 const NAP_MAX: Duration = Duration::from_secs(1);
 /// Tasks claimed in one transaction.
 const CLAIM_MAX: usize = 64;
-/// How often the gauge of live tasks is brought up to date.
+/// How often the gauges of tasks are brought up to date.
 const GAUGE_EVERY: Duration = Duration::from_secs(5);
+/// Tasks in quarantine are counted up to here.
+const QUARANTINED_MAX: usize = 10_000;
+/// How long a task rests after a step with it has crashed.
+const CRASHED_RETRY_AFTER: Duration = Duration::from_secs(1);
+/// How long a task that may be what crashes waits for another such one.
+const SUSPECT_RETRY_AFTER: Duration = Duration::from_millis(250);
 
 /// Works on tasks until told to stop. Several workers, also in several processes, may share a store.
 pub struct Worker {
     shared: Arc<Shared>,
     holder: String,
     steps: JoinSet<()>,
+    /// The claims of the steps under way.
+    claims: HashMap<Id, (TaskId, u64)>,
+    /// The task at work that may be what crashes.
+    suspect: Option<TaskId>,
     gauged: Option<Instant>,
 }
 
 impl Worker {
     /// A worker over `shared`.
     pub fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, holder: uuid::Uuid::now_v7().to_string(), steps: JoinSet::new(), gauged: None }
+        let (steps, claims) = (JoinSet::new(), HashMap::new());
+        let holder = uuid::Uuid::now_v7().to_string();
+        Self { shared, holder, steps, claims, suspect: None, gauged: None }
     }
 
     /// Works until `stop` is ready, then claims nothing more, lets the steps under way end, and returns. A step lasts
@@ -47,16 +60,16 @@ impl Worker {
             tokio::select! {
                 biased;
                 () = &mut stop => break,
-                Some(ended) = self.steps.join_next() => self.ended(ended),
+                Some(ended) = self.steps.join_next_with_id() => self.ended(ended).await,
                 () = shared.wake.notified() => {}
                 () = tokio::time::sleep(nap) => {}
             }
-            while let Some(ended) = self.steps.try_join_next() {
-                self.ended(ended);
+            while let Some(ended) = self.steps.try_join_next_with_id() {
+                self.ended(ended).await;
             }
         }
-        while let Some(ended) = self.steps.join_next().await {
-            self.ended(ended);
+        while let Some(ended) = self.steps.join_next_with_id().await {
+            self.ended(ended).await;
         }
     }
 
@@ -88,13 +101,44 @@ impl Worker {
                 return Ok(NAP_MAX);
             }
             failpoints::pass("claimed");
-            for claim in claims {
-                // Of a task that a step still works on the claim is that step's.
-                let Some((work, claim)) = self.shared.at_work.begin(claim) else { continue };
-                let shared = Arc::clone(&self.shared);
-                self.steps.spawn(async move { take_steps(&shared, work, claim).await });
+            for claim in self.one_suspect(claims).await {
+                self.begin(claim).await?;
             }
         }
+    }
+
+    /// The claims without those of suspects, but for one if none is at work. To be called before any step is taken: what
+    /// is still claimed when the process ends counts as crashed.
+    async fn one_suspect(&mut self, claims: Vec<Claim>) -> Vec<Claim> {
+        let is_suspect = |claim: &Claim| quarantine::suspects(&self.shared, claim);
+        let (suspects, mut claims): (Vec<_>, Vec<_>) = claims.into_iter().partition(is_suspect);
+        let mut later = Vec::new();
+        for claim in suspects {
+            if self.suspect.is_none() {
+                self.suspect = Some(claim.task.id.clone());
+                claims.push(claim);
+            } else {
+                later.push((claim.task.id, claim.epoch));
+            }
+        }
+        if !later.is_empty()
+            && let Err(error) = self.shared.store.defer(&later, SUSPECT_RETRY_AFTER).await
+        {
+            tracing::warn!(%error, "tasks that have crashed could not be put back");
+        }
+        claims
+    }
+
+    async fn begin(&mut self, claim: Claim) -> Result<(), StoreError> {
+        let named = (claim.task.id.clone(), claim.epoch);
+        let Some((work, claim)) = self.shared.at_work.begin(claim) else {
+            // Of a task that a step still works on the claim is that step's, and nothing has crashed.
+            return self.shared.store.pardon(&named.0).await.map(|_| ());
+        };
+        let shared = Arc::clone(&self.shared);
+        let step = self.steps.spawn(async move { take_steps(&shared, work, claim).await });
+        self.claims.insert(step.id(), named);
+        Ok(())
     }
 
     async fn gauge(&mut self) {
@@ -105,26 +149,39 @@ impl Worker {
         if let Ok(counts) = self.shared.store.live_tasks().await {
             self.shared.metrics.live(&counts);
         }
+        let crashes_max = self.shared.settings.crashes_max;
+        if let Ok(quarantined) = self.shared.store.crashing(crashes_max, QUARANTINED_MAX).await {
+            self.shared.metrics.quarantined(quarantined.len());
+        }
     }
 
-    fn ended(&self, ended: Result<(), JoinError>) {
-        if let Err(error) = ended {
-            self.shared.metrics.panicked();
-            tracing::error!(%error, "a step crashed; its task goes on when its lease runs out");
+    async fn ended(&mut self, ended: Result<(Id, ()), JoinError>) {
+        let step = ended.as_ref().map_or_else(JoinError::id, |(id, ())| *id);
+        let Some(claim) = self.claims.remove(&step) else { return };
+        self.suspect.take_if(|suspect| *suspect == claim.0);
+        let Err(error) = ended else { return };
+        self.shared.metrics.panicked();
+        tracing::error!(task = %claim.0, %error, "a step crashed");
+        if let Err(error) = self.shared.store.crashed(&claim, CRASHED_RETRY_AFTER).await {
+            tracing::warn!(task = %claim.0, %error, "a crash is counted when the lease runs out");
         }
     }
 }
 
 async fn take_steps(shared: &Shared, mut work: Work, claim: Claim) {
-    take_step(shared, claim).await;
-    while let Some(later) = work.next() {
-        take_step(shared, later).await;
+    let mut next = Some(claim);
+    while let Some(claim) = next {
+        take_step(shared, claim).await;
+        // If there is another claim, this one lapsed while its step lived: nothing has crashed.
+        next = work.next().map(|claim| Claim { crashes: 0, ..claim });
     }
 }
 
 async fn take_step(shared: &Shared, claim: Claim) {
     let id = claim.task.id.clone();
-    match step(Held::new(shared, claim)).await {
+    let held = Held::new(shared, claim);
+    let taken = if held.is_quarantined { quarantine::keep(held).await } else { Box::pin(step(held)).await };
+    match taken {
         Ok(()) => {}
         Err(StepError::Store { source: StoreError::Stale, .. }) => {
             tracing::warn!(task = %id, "another worker has gone on with the task");
@@ -143,10 +200,11 @@ async fn step(mut held: Held<'_>) -> Result<(), StepError> {
             resolve::interrupted(held).await
         }
         TaskState::Unknown { .. } => resolve::step(held).await,
-        TaskState::Queued | TaskState::Running { .. } if overdue => {
+        TaskState::Queued if overdue => {
             held.apply(TaskEvent::DeadlinePassed)?;
             held.done(Duration::ZERO).await
         }
+        TaskState::Running { .. } if overdue => cancel::expire(held).await,
         TaskState::Queued if held.cancel_requested => cancel::end(held).await,
         TaskState::Queued => submit::step(held).await,
         TaskState::Running { .. } if held.cancel_requested => {

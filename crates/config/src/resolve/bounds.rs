@@ -10,7 +10,7 @@ use url::Url;
 use crate::environment::Environment;
 use crate::file::File;
 use crate::findings::Findings;
-use crate::sections::{Callbacks, Egress, Limits, Server, Store, Tasks, Tls};
+use crate::sections::{Callbacks, Egress, Limits, Retention, Server, Store, Tasks, Tls};
 
 /// Below, ordinary requests would be refused; above, a head is no longer one.
 const HEAD_BYTES: std::ops::RangeInclusive<u64> = 8 << 10..=1 << 20;
@@ -29,6 +29,7 @@ pub(super) fn check(file: &mut File, environment: &dyn Environment, findings: &m
     }
     store(&file.store, findings);
     tasks(&file.tasks, findings);
+    retention(&file.retention, findings);
     limits(&file.limits, findings);
     egress(&mut file.egress, environment, findings);
     callbacks(&file.callbacks, findings);
@@ -108,9 +109,10 @@ fn tasks(tasks: &Tasks, findings: &mut Findings<'_>) {
     findings.positive("tasks.reply_bytes_max", tasks.reply_bytes_max == 0);
     findings.positive("tasks.result_bytes_max", tasks.result_bytes_max == 0);
     findings.positive("tasks.attempts_max", tasks.attempts_max == 0);
-    findings.positive("tasks.input_lifetime", tasks.input_lifetime.is_zero());
-    if tasks.idempotency_lifetime < IDEMPOTENCY_LIFETIME_MIN {
-        findings.add("tasks.idempotency_lifetime", "must be at least 1d: clients rely on it");
+    findings.positive("tasks.crashes_max", tasks.crashes_max == 0);
+    findings.positive("tasks.late_look_after", tasks.late_look_after.is_zero());
+    if tasks.late_look_max < tasks.late_look_after {
+        findings.add("tasks.late_look_max", "must not be shorter than late_look_after");
     }
     findings.positive("tasks.look_after", tasks.look_after.is_zero());
     findings.positive("tasks.absent_looks", tasks.absent_looks == 0);
@@ -119,6 +121,10 @@ fn tasks(tasks: &Tasks, findings: &mut Findings<'_>) {
     }
     if tasks.spool_bytes < SPOOL_BYTES_MIN {
         findings.add("tasks.spool_bytes", "must be at least 64KiB");
+    }
+    findings.positive("tasks.input_lifetime", tasks.input_lifetime.is_zero());
+    if tasks.idempotency_lifetime < IDEMPOTENCY_LIFETIME_MIN {
+        findings.add("tasks.idempotency_lifetime", "must be at least 1d: clients rely on it");
     }
     findings.positive("tasks.input_bytes_max", tasks.input_bytes_max == 0);
     findings.positive("tasks.input_timeout", tasks.input_timeout.is_zero());
@@ -131,6 +137,13 @@ fn tasks(tasks: &Tasks, findings: &mut Findings<'_>) {
     if tasks.unknown_hold > tasks.task_deadline {
         findings.add("tasks.unknown_hold", "must not be longer than task_deadline");
     }
+}
+
+fn retention(retention: &Retention, findings: &mut Findings<'_>) {
+    findings.positive("retention.tasks", retention.tasks.is_zero());
+    findings.positive("retention.results", retention.results.is_zero());
+    findings.positive("retention.sweep_every", retention.sweep_every.is_zero());
+    findings.positive("retention.batch_max", retention.batch_max == 0);
 }
 
 fn callbacks(callbacks: &Callbacks, findings: &mut Findings<'_>) {

@@ -1,7 +1,9 @@
 //! The life of a task with a real store, a real worker, and upstreams over sockets that say what each story needs.
 #![expect(clippy::unwrap_used, reason = "helpers of tests, where a panic is the report")]
 
+mod ambiguous;
 mod callbacks;
+mod endings;
 mod follow;
 mod hints;
 mod idempotency;

@@ -1,5 +1,6 @@
 //! A service and a worker over a real store in a folder of its own.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,10 @@ use domain::{
 use limits::RateLimits;
 use routing::{Candidate, Catalogue, Route, Router};
 use store::{Next, SqliteSettings, SqliteStore, TaskStore};
-use tasks::{AssetStorage, Parts, Settings, Shared, TaskService, Worker};
+use tasks::{
+    AssetStorage, LateSettings, LateWatcher, Parts, RetentionSettings, Settings, Shared, Sweeper,
+    TaskService, Worker,
+};
 use tempfile::TempDir;
 use tokio::task::AbortHandle;
 use upstream::Upstream;
@@ -118,6 +122,14 @@ impl Stage {
                 signer: tasks::Signer::default(),
             },
             live_view_max: 1_000,
+            late: LateSettings { watch: Duration::from_secs(600), shortest: SHORT, longest: SHORT },
+            retention: RetentionSettings {
+                tasks: Duration::from_secs(600),
+                results: Duration::from_secs(600),
+                sweep_every: SHORT,
+                batch_max: 2,
+            },
+            crashes_max: 3,
             attempts_max: 4,
         };
         change(&mut settings);
@@ -162,6 +174,13 @@ impl Stage {
     pub(crate) async fn restart(self) -> Self {
         let Self { service, shared, store, accounts, settings, folder, .. } = self;
         drop((service, shared));
+        // A worker that was told to stop lets go of it when its runtime comes to it.
+        let alone = async {
+            while Arc::strong_count(&store) > 1 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, alone).await.expect("the worker has been stopped");
         drop(Arc::into_inner(store).expect("nothing else holds the store"));
         Self::open(accounts, settings, folder).await
     }
@@ -176,7 +195,7 @@ impl Stage {
     }
 
     /// The folder in which media is kept.
-    pub(crate) fn assets(&self) -> std::path::PathBuf {
+    pub(crate) fn assets(&self) -> PathBuf {
         self.folder.path().join("assets")
     }
 
@@ -192,6 +211,33 @@ impl Stage {
     pub(crate) fn work(&self) -> Working {
         let worker = Worker::new(Arc::clone(&self.shared));
         Working(tokio::spawn(worker.run(std::future::pending())).abort_handle())
+    }
+
+    /// Watches ended tasks.
+    pub(crate) fn watch(&self) -> Working {
+        let watcher = LateWatcher::new(Arc::clone(&self.shared));
+        Working(tokio::spawn(watcher.run(std::future::pending())).abort_handle())
+    }
+
+    /// The same in a new process that watches ended tasks for that long.
+    pub(crate) async fn watching_for(mut self, watch: Duration) -> Self {
+        self.settings.late.watch = watch;
+        self.restart().await
+    }
+
+    /// Deletes what is past its time.
+    pub(crate) fn sweep(&self) -> Working {
+        let sweeper = Sweeper::new(Arc::clone(&self.shared));
+        Working(tokio::spawn(sweeper.run(std::future::pending())).abort_handle())
+    }
+
+    /// What processes leave that die each time they take a step with a task, which nobody else is due with.
+    pub(crate) async fn crash(&self, id: &TaskId, times: u32) {
+        for _time in 0..times {
+            let claims = self.store.claim_due("the dead", Duration::from_millis(1), 10).await.unwrap();
+            let claim = claims.into_iter().find(|claim| claim.task.id == *id).expect("the task is due");
+            self.store.crashed(&(claim.task.id, claim.epoch), Duration::ZERO).await.unwrap();
+        }
     }
 
     pub(crate) async fn accept(&self) -> Task {
