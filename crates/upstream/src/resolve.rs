@@ -41,9 +41,7 @@ impl Names {
 
     /// The addresses of the name that is exactly `name`.
     pub(crate) async fn addresses(&self, name: &str) -> io::Result<Vec<IpAddr>> {
-        let mut name = Name::from_ascii(name).map_err(io::Error::other)?;
-        name.set_fqdn(true);
-        self.lookup(name).await
+        self.lookup(exactly(name)?).await
     }
 
     /// The addresses of a name inside: below the system's search domains too.
@@ -61,6 +59,13 @@ impl Names {
             _ => Err(io::Error::other("the host has too many addresses")),
         }
     }
+}
+
+/// The name itself and no other: never one of a search domain, where a name from outside would lead inside.
+fn exactly(name: &str) -> io::Result<Name> {
+    let mut name = Name::from_ascii(name).map_err(io::Error::other)?;
+    name.set_fqdn(true);
+    Ok(name)
 }
 
 fn build(nameservers: &[SocketAddr]) -> Result<TokioResolver, NetError> {
@@ -94,4 +99,15 @@ fn name_server(address: SocketAddr) -> NameServerConfig {
         *port = address.port();
     }
     server
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_from_outside_is_looked_for_nowhere_else() {
+        assert!(exactly("example.com").unwrap().is_fqdn());
+        assert!(!Name::from_ascii("example.com").unwrap().is_fqdn(), "or search domains would be tried");
+    }
 }
