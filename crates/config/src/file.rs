@@ -178,7 +178,8 @@ pub(crate) struct AccountEntry {
     /// gateway, which needs a server.public_url that it can reach.
     #[schemars(extend("examples" = ["https://files.example.com"]))]
     pub(crate) files_url: Option<String>,
-    /// What the provider signs callbacks with, as env:NAME or file:PATH. Without it the unguessable address alone counts.
+    /// What the provider signs callbacks with, as env:NAME or file:PATH; at least 24 characters. Without it the unguessable
+    /// address alone counts.
     #[schemars(extend("examples" = ["env:MAIN_CALLBACK_SECRET"]))]
     pub(crate) callback_secret: Option<SecretRef>,
     /// Where the public keys of the provider's callbacks are, if elsewhere than its documents say.

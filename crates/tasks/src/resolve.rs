@@ -215,8 +215,12 @@ async fn told(held: &Held<'_>) -> Result<Option<(By, String)>, StepError> {
     }
     let heard = held.shared.store.heard_handle(&held.task.id, attempt.number).await;
     let heard = heard.map_err(|source| unread(held, source))?;
-    let heard = unclaimed(held, attempt, heard.into_iter().collect()).await?;
-    Ok(heard.into_iter().next().map(|handle| (By::Callback, handle)))
+    let Some(heard) = heard else { return Ok(None) };
+    let heard = unclaimed(held, attempt, vec![heard]).await?.pop();
+    if heard.is_none() {
+        held.shared.metrics.resolved(attempt.plan.account.as_str(), By::Callback.name(), "taken");
+    }
+    Ok(heard.map(|handle| (By::Callback, handle)))
 }
 
 /// Those of `handles` that are not of another submission that we know.

@@ -108,6 +108,16 @@ async fn running(up: &Signing) -> (Stage, Task, String, Working) {
     (stage, task, token, worker)
 }
 
+/// Waits until the upstream has been asked how a task stands.
+async fn polled(up: &Signing) {
+    let polled = async {
+        while up.upstream.first("/status").is_none() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, polled).await.expect("it is asked");
+}
+
 #[tokio::test]
 async fn a_signed_callback_brings_the_poll_that_ends_the_task() {
     let up = Signing::start().await;
@@ -125,12 +135,7 @@ async fn a_callback_is_a_hint_and_polls_decide() {
     let (stage, task, token, _worker) = running(&up).await;
     let call = up.call(r#"{"status":"OK","payload":{"video":{"url":"https://evil.example/clip.mp4"}}}"#);
     stage.service.upstream_called(&token, &call).await.unwrap();
-    let polled = async {
-        while up.upstream.first("/status").is_none() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, polled).await.expect("it is asked");
+    polled(&up).await;
     assert!(!stage.until(&task.id, |_| true).await.state.is_terminal(), "whatever the callback says");
 }
 
@@ -151,4 +156,95 @@ async fn a_callback_that_is_not_the_upstreams_wakes_nobody() {
         assert_eq!(refused.kind, FailureKind::NotFound, "{token}");
     }
     assert_eq!(up.upstream.first("/status"), None, "nothing was asked");
+}
+
+/// An upstream whose callbacks have no signature: it loses the answer to the submission.
+async fn losing() -> Upstream {
+    Upstream::start(|call, _seen| match call {
+        "POST /v2/videos/generations" => Answer::Close,
+        call if call.starts_with("GET /v2/videos/generations/") => Answer::finished(),
+        _ => Answer::bytes(CLIP),
+    })
+    .await
+}
+
+/// A stage whose account loses answers and is told where to call.
+async fn in_doubt(up: &Upstream, hold: Duration) -> (Stage, Task, String) {
+    let stage = Stage::with(vec![account("a", &up.url)], |settings| {
+        settings.unknown_hold = hold;
+        settings.hints = Some(HintSettings { public_url: "https://gateway.example".into(), key: [7; 32] });
+    })
+    .await;
+    let worker = stage.work();
+    let task = stage.accept().await;
+    stage.until(&task.id, |task| task.state.name() == "unknown").await;
+    drop(worker);
+    let sent = up.requests("POST /v2/videos/generations").remove(0);
+    let (_, rest) = sent.split_once(BASE).expect("it is told where to call");
+    let token = rest.split('"').next().unwrap().to_owned();
+    (stage, task, token)
+}
+
+fn unsigned(body: &str) -> Call {
+    Call::post_json("/callbacks/x", body.as_bytes().to_vec())
+}
+
+#[tokio::test]
+async fn a_callback_brings_the_id_that_was_lost_with_the_answer() {
+    let up = losing().await;
+    let (stage, task, token) = in_doubt(&up, HOUR).await;
+    stage
+        .service
+        .upstream_called(&token, &unsigned(r#"{"task_id":"up-1","status":"IN_PROGRESS"}"#))
+        .await
+        .unwrap();
+    // It is noted before anybody looks, also by a process that comes later.
+    let stage = stage.restart().await;
+    let _worker = stage.work();
+    assert_eq!(stage.ended(&task.id).await.state.name(), "succeeded");
+    assert_eq!(up.seen("POST /v2/videos/generations"), 1);
+    assert_eq!(up.seen("GET /v2/videos/generations/up-1"), 1);
+}
+
+#[tokio::test]
+async fn a_callback_without_an_id_or_with_that_of_another_task_proves_nothing() {
+    let up = losing().await;
+    let (stage, first, token) = in_doubt(&up, HOUR).await;
+    stage.service.upstream_called(&token, &unsigned(r#"{"task_id":"up-1"}"#)).await.unwrap();
+    let _worker = stage.work();
+    stage.ended(&first.id).await;
+    let second = stage.accept().await;
+    stage.until(&second.id, |task| task.state.name() == "unknown").await;
+    let sent = up.requests("POST /v2/videos/generations").remove(1);
+    let (_, rest) = sent.split_once(BASE).unwrap();
+    let token = rest.split('"').next().unwrap().to_owned();
+    for body in [r#"{"task_id":""}"#, "{}", "up-2", "", r#"{"task_id":"up-1"}"#] {
+        stage.service.upstream_called(&token, &unsigned(body)).await.unwrap();
+    }
+    let looked = async {
+        while stage.counted("filmgate_resolutions_total", "taken") < 1.0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, looked).await.expect("it is looked at");
+    assert_eq!(stage.until(&second.id, |_| true).await.state.name(), "unknown");
+}
+
+#[tokio::test]
+async fn a_callback_counts_once_also_across_a_restart() {
+    let up = Signing::start().await;
+    let (stage, task, token, worker) = running(&up).await;
+    let call = up.call(r#"{"status":"OK","request_id":"up-1"}"#);
+    stage.service.upstream_called(&token, &call).await.unwrap();
+    polled(&up).await;
+    drop(worker);
+    let stage = stage.restart().await;
+    let _worker = stage.work();
+    stage.service.upstream_called(&token, &call).await.unwrap();
+    assert_eq!(stage.counted("filmgate_upstream_callbacks_total", "ignored"), 1.0);
+    let other = up.call(r#"{"status":"OK","request_id":"up-9"}"#);
+    stage.service.upstream_called(&token, &other).await.unwrap();
+    assert_eq!(stage.counted("filmgate_upstream_callbacks_total", "ignored"), 2.0, "it is of another task");
+    assert_eq!(stage.counted("filmgate_upstream_callbacks_total", "woken"), 0.0);
+    assert_eq!(stage.until(&task.id, |_| true).await.state.name(), "running");
 }

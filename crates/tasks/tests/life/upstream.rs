@@ -37,7 +37,7 @@ impl Answer {
 pub(crate) struct Upstream {
     pub(crate) url: String,
     calls: Arc<Mutex<Vec<String>>>,
-    bodies: Arc<Mutex<Vec<String>>>,
+    requests: Arc<Mutex<Vec<String>>>,
 }
 
 impl Upstream {
@@ -46,16 +46,16 @@ impl Upstream {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let calls = Arc::new(Mutex::new(Vec::new()));
-        let bodies = Arc::new(Mutex::new(Vec::new()));
-        let noted = Arc::clone(&bodies);
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let noted = Arc::clone(&requests);
         let (answer, host, log) = (Arc::new(answer), url.clone(), Arc::clone(&calls));
         tokio::spawn(async move {
             while let Ok((mut stream, _peer)) = listener.accept().await {
                 let (answer, host, log) = (Arc::clone(&answer), host.clone(), Arc::clone(&log));
                 let noted = Arc::clone(&noted);
                 tokio::spawn(async move {
-                    let Some((call, body)) = read_call(&mut stream).await else { return };
-                    noted.lock().unwrap().push(body);
+                    let Some((call, request)) = read_call(&mut stream).await else { return };
+                    noted.lock().unwrap().push(request);
                     let seen = {
                         let mut log = log.lock().unwrap();
                         log.push(call.clone());
@@ -65,7 +65,7 @@ impl Upstream {
                 });
             }
         });
-        Self { url, calls, bodies }
+        Self { url, calls, requests }
     }
 
     /// How many calls of that kind there were.
@@ -73,9 +73,16 @@ impl Upstream {
         self.calls.lock().unwrap().iter().filter(|known| *known == call).count()
     }
 
-    /// Whether a body had that text in it.
+    /// Whether a call had that text in it.
     pub(crate) fn was_sent(&self, text: &str) -> bool {
-        self.bodies.lock().unwrap().iter().any(|body| body.contains(text))
+        self.requests.lock().unwrap().iter().any(|request| request.contains(text))
+    }
+
+    /// The calls of that kind, whole and in lower case.
+    pub(crate) fn requests(&self, call: &str) -> Vec<String> {
+        let requests = self.requests.lock().unwrap();
+        let of_kind = requests.iter().filter(|request| request.starts_with(&format!("{call} ")));
+        of_kind.map(|request| request.to_lowercase()).collect()
     }
 
     /// How many calls there were.
@@ -94,7 +101,7 @@ impl Upstream {
     }
 }
 
-/// Reads one request with its body; its method and path, and the body.
+/// Reads one request with its body; its method and path, and all of it.
 async fn read_call(stream: &mut TcpStream) -> Option<(String, String)> {
     let mut request = Vec::new();
     let mut buffer = [0; 4096];
@@ -106,7 +113,8 @@ async fn read_call(stream: &mut TcpStream) -> Option<(String, String)> {
         let length =
             head.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
         if body.len() >= length.unwrap_or(0) {
-            return Some((head.split(' ').take(2).collect::<Vec<_>>().join(" "), body.to_owned()));
+            let call = head.split(' ').take(2).collect::<Vec<_>>().join(" ");
+            return Some((call, text));
         }
     }
 }
