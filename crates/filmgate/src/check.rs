@@ -3,7 +3,10 @@
 use std::process::ExitCode;
 
 use crate::cli::ConfigOptions;
-use crate::source;
+use crate::{source, wiring};
+
+/// Where the embedded sandbox would be.
+const SANDBOX_URL: &str = "http://sandbox";
 
 /// Prints every problem of the config, each with its place; fails if there is any.
 pub(crate) fn run(options: &ConfigOptions) -> anyhow::Result<ExitCode> {
@@ -13,6 +16,11 @@ pub(crate) fn run(options: &ConfigOptions) -> anyhow::Result<ExitCode> {
     };
     match source::load(path) {
         Ok(config) => {
+            // What only the providers' registry can tell.
+            if let Err(error) = wiring::routing(&config, config.sandbox.embed.then_some(SANDBOX_URL)) {
+                println!("{}: {error:#}", path.display());
+                return Ok(ExitCode::FAILURE);
+            }
             let (accounts, routes) = (config.accounts.len(), config.routes.len());
             println!("{}: in order ({accounts} accounts, {routes} routes)", path.display());
             Ok(ExitCode::SUCCESS)

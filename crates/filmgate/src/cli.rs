@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use domain::Money;
+
+use crate::ledger::LedgerOptions;
 
 /// A self-hosted gateway for generative media: one API for videos, images and audio in front of many providers.
 #[derive(Debug, Parser)]
@@ -32,6 +35,8 @@ pub(crate) enum Command {
     Late(LateOptions),
     /// Lists tasks that are left alone because they crash the gateway, and lets it try them again.
     Quarantine(QuarantineOptions),
+    /// Shows what was set aside, spent and freed, and compares it with the bill of a provider.
+    Ledger(LedgerOptions),
     /// Runs upstreams that do not exist, for trying out and for tests.
     Sandbox(SandboxOptions),
     /// Prints the JSON Schema of the config file.
@@ -221,6 +226,9 @@ pub(crate) enum KeysAction {
         /// Tasks at one time, if other than the config's.
         #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
         concurrent_tasks: Option<u32>,
+        /// What its tasks may cost in all, if other than the config's.
+        #[arg(long, value_parser = amount)]
+        budget: Option<Money>,
         /// The API that it speaks, for paths that several APIs share: evolink, apimart, openai ...
         #[arg(long, value_parser = dialect)]
         dialect: Option<String>,
@@ -256,6 +264,11 @@ pub(crate) struct SandboxOptions {
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_not_a_number| "a number of seconds".to_owned())?;
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+fn amount(text: &str) -> Result<Money, String> {
+    let amount = Money::parse(text).map_err(|error| error.to_string())?;
+    if amount < Money::ZERO { Err("must not be negative".to_owned()) } else { Ok(amount) }
 }
 
 /// The name of an API that clients may speak.

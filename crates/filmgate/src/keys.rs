@@ -15,8 +15,8 @@ use crate::source;
 pub(crate) async fn run(options: KeysOptions) -> anyhow::Result<ExitCode> {
     let keyring = keyring(&source::data_config(&options.data)?)?;
     match options.action {
-        KeysAction::Create { name, requests_per_minute, concurrent_tasks, dialect } => {
-            let new = NewKey { name, requests_per_minute, concurrent_tasks, budget: None, dialect };
+        KeysAction::Create { name, requests_per_minute, concurrent_tasks, budget, dialect } => {
+            let new = NewKey { name, requests_per_minute, concurrent_tasks, budget, dialect };
             let (secret, record) = keyring.create(new).await?;
             println!("{secret}");
             eprintln!("id {}; the key cannot be read again", record.owner);
@@ -41,19 +41,21 @@ pub(crate) fn keyring(config: &Config) -> anyhow::Result<Keyring> {
     let limits = ClientLimits {
         requests_per_minute: config.limits.requests_per_minute,
         concurrent_tasks: config.limits.concurrent_tasks,
-        budget: None,
+        budget: config.limits.budget,
     };
     Ok(Keyring::new(Arc::new(store), [], limits))
 }
 
 async fn list(keyring: &Keyring) -> anyhow::Result<()> {
-    println!("{:<38}{:<20}{:>12}{:>12}  state", "id", "name", "requests/min", "tasks");
+    println!("{:<38}{:<20}{:>12}{:>12}{:>16}  state", "id", "name", "requests/min", "tasks", "budget");
     for key in keyring.list().await? {
         let number =
             |limit: Option<u32>| limit.map_or_else(|| "default".to_owned(), |limit| limit.to_string());
         let state = if key.revoked_at.is_some() { "revoked" } else { "live" };
         let (requests, tasks) = (number(key.requests_per_minute), number(key.concurrent_tasks));
-        println!("{:<38}{:<20}{requests:>12}{tasks:>12}  {state}", key.owner.as_str(), key.name);
+        let budget = key.budget.map_or_else(|| "default".to_owned(), |budget| budget.to_string());
+        let (id, name) = (key.owner.as_str(), key.name);
+        println!("{id:<38}{name:<20}{requests:>12}{tasks:>12}{budget:>16}  {state}");
     }
     Ok(())
 }

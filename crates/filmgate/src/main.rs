@@ -9,6 +9,7 @@ mod explain;
 mod generate;
 mod keys;
 mod late;
+mod ledger;
 mod quarantine;
 mod sandbox_command;
 mod serve;
@@ -48,6 +49,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Deliveries(options) => deliveries::run(options).await,
         Command::Late(options) => late::run(options).await,
         Command::Quarantine(options) => quarantine::run(options).await,
+        Command::Ledger(options) => ledger::run(options).await,
         Command::Sandbox(options) => sandbox_command::run(options).await,
         Command::Schema => check::schema(),
     }
