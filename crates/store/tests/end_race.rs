@@ -150,7 +150,8 @@ async fn three_who_end_a_task_at_one_time_leave_one_end() {
 
 /// Notes the figures where the environment says.
 fn report(violations: u64) {
-    let line = format!(r#"{{"suite":"end_race","n":{TASKS},"violations":{violations}}}"#);
+    let line =
+        format!(r#"{{"suite":"end_race","n":{TASKS},"failures":{violations},"violations":{violations}}}"#);
     eprintln!("{line}");
     let Some(folder) = std::env::var_os(FIGURES) else { return };
     std::fs::create_dir_all(&folder).unwrap();
