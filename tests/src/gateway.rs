@@ -1,5 +1,6 @@
 //! The gateway as a process of its own, and what a client does with it.
 
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
@@ -19,6 +20,7 @@ pub struct Options {
     config: Option<Value>,
     environment: Vec<(String, String)>,
     first_key: bool,
+    port: u16,
 }
 
 impl Options {
@@ -43,6 +45,19 @@ impl Options {
     fn set(&mut self, name: &str, value: Option<&str>) {
         self.environment.retain(|(known, _)| known != name);
         self.environment.extend(value.map(|value| (name.to_owned(), value.to_owned())));
+    }
+
+    /// Where clients and upstreams reach it, as its config says by `server.public_url`: at a port that was free just now.
+    ///
+    /// # Panics
+    /// If there is no config.
+    #[must_use]
+    pub fn reached_from_outside(mut self) -> Self {
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
+        self.port = free.expect("there is a free port").port();
+        let config = self.config.as_mut().expect("there is a config");
+        config["server"]["public_url"] = format!("http://127.0.0.1:{}", self.port).into();
+        self
     }
 
     /// Without a key in the environment: the gateway makes one on its first start, and prints it.
@@ -301,7 +316,7 @@ fn clients(serving: &Serving) -> (String, Client, Client) {
 fn serve_command(folder: &Path, options: &Options) -> Command {
     let mut command = Process::command();
     command.arg("serve").arg("--data").arg(data(folder)).current_dir(folder);
-    command.args(["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+    command.args(["--listen", &format!("127.0.0.1:{}", options.port), "--admin-listen", "127.0.0.1:0"]);
     if let Some(config) = &options.config {
         let file = config_file(folder);
         std::fs::write(&file, config.to_string()).expect("a config file can be written");
