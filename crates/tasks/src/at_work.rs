@@ -31,6 +31,11 @@ impl AtWork {
         Some((Work { at_work: self.clone(), id, is_done: false }, claim))
     }
 
+    /// Whether a step works on the task.
+    pub(crate) fn has(&self, id: &TaskId) -> bool {
+        self.tasks().contains_key(id)
+    }
+
     /// The epoch of the claim that was made of the task since, if nobody has written it meanwhile.
     pub(crate) fn renewed(&self, id: &TaskId, version: u64) -> Option<u64> {
         let mut tasks = self.tasks();
@@ -82,9 +87,11 @@ mod tests {
         let (mut work, first) = at_work.begin(claim(1)).unwrap();
         assert_eq!(first.epoch, 1);
         assert!(at_work.begin(claim(2)).is_none());
+        assert!(at_work.has(&first.task.id));
         assert_eq!(at_work.renewed(&first.task.id, 0), Some(2));
         assert_eq!(at_work.renewed(&first.task.id, 0), None, "it is used");
         assert!(work.next().is_none());
+        assert!(!at_work.has(&first.task.id));
         assert!(at_work.begin(claim(3)).is_some(), "the work has ended");
     }
 

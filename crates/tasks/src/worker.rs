@@ -110,7 +110,10 @@ impl Worker {
     /// The claims without those of suspects, but for one if none is at work. To be called before any step is taken: what
     /// is still claimed when the process ends counts as crashed.
     async fn one_suspect(&mut self, claims: Vec<Claim>) -> Vec<Claim> {
-        let is_suspect = |claim: &Claim| quarantine::suspects(&self.shared, claim);
+        // A claim that lapsed while its step lives is that step's, and no crash.
+        let is_suspect = |claim: &Claim| {
+            quarantine::suspects(&self.shared, claim) && !self.shared.at_work.has(&claim.task.id)
+        };
         let (suspects, mut claims): (Vec<_>, Vec<_>) = claims.into_iter().partition(is_suspect);
         let mut later = Vec::new();
         for claim in suspects {

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use domain::{AttemptOutcome, FailureKind, OutputMedia, TaskState};
-use store::TaskStore;
+use domain::{AccountName, AttemptOutcome, FailureKind, OutputMedia, TaskState};
+use store::{Heard, TaskStore};
 
 use crate::stage::{PATIENCE, Stage, account, client};
 use crate::upstream::{Answer, Upstream};
@@ -95,6 +95,55 @@ async fn what_comes_after_the_deadline_is_kept_and_the_end_stays() {
     assert_eq!(std::fs::read(file.path).unwrap(), CLIP);
     assert_eq!(stage.service.get(&client("owner"), &task.id, None).await.unwrap(), ended);
     assert_eq!(stage.store.next_late_in().await.unwrap(), None, "nobody looks any more");
+}
+
+#[tokio::test]
+async fn of_a_lost_submission_a_callback_tells_whom_to_ask_after_the_end() {
+    let up = good().await;
+    let stage = Stage::new(vec![account("a", &up.url)]).await;
+    let task = stage.accept().await;
+    stage.intend_and_die(&task.id).await;
+    let (_worker, _watcher) = (stage.work(), stage.watch());
+    let ended = stage.ended(&task.id).await;
+    assert!(
+        matches!(&ended.state, TaskState::Failed { failure, .. } if failure.kind == FailureKind::OutcomeUnknown)
+    );
+    assert_eq!(up.calls(), 0, "there is nothing to ask for yet");
+    let heard = Heard {
+        account: AccountName::new("a"),
+        digest: [1; 32],
+        attempt: (task.id.clone(), 1),
+        handle: Some("up-1".into()),
+    };
+    assert!(stage.store.hear(&heard).await.unwrap());
+    let late = eventually(async || stage.store.late_results(10).await.unwrap().pop()).await;
+    assert_eq!(late.task, task.id);
+    assert_eq!(stage.service.get(&client("owner"), &task.id, None).await.unwrap(), ended);
+}
+
+#[tokio::test]
+async fn what_is_another_tasks_is_nobodys_late_result() {
+    let up = good().await;
+    let stage = Stage::new(vec![account("a", &up.url)]).await;
+    let owner = stage.accept().await;
+    stage.run_and_die(&owner.id, "up-1").await;
+    let worker = stage.work();
+    stage.ended(&owner.id).await;
+    drop(worker);
+    let lost = stage.accept().await;
+    stage.intend_and_die(&lost.id).await;
+    let heard = Heard {
+        account: AccountName::new("a"),
+        digest: [1; 32],
+        attempt: (lost.id.clone(), 1),
+        handle: Some("up-1".into()),
+    };
+    assert!(stage.store.hear(&heard).await.unwrap());
+    let stage = stage.watching_for(Duration::from_millis(200)).await;
+    let (_worker, _watcher) = (stage.work(), stage.watch());
+    assert_eq!(stage.ended(&lost.id).await.state.name(), "failed");
+    eventually(async || stage.store.next_late_in().await.unwrap().is_none().then_some(())).await;
+    assert_eq!(stage.store.late_results(10).await.unwrap(), []);
 }
 
 #[tokio::test]
