@@ -85,5 +85,5 @@ fn every_bound_that_the_schema_keeps_from_zero_is_checked() {
             checked += 1;
         }
     }
-    assert_eq!(checked, 12);
+    assert_eq!(checked, 15);
 }

@@ -143,14 +143,18 @@ async fn judge<'a>(
         difference.state = Some(work.state);
     }
     let booked = difference.booked.unwrap_or_default();
-    difference.difference = match () {
-        () if held > Money::ZERO => Kind::OutcomeUnknown,
-        () if line.times > 1 => Kind::BilledTwice,
-        () if line.billed == booked => return Ok(None),
-        () if booked == Money::ZERO => Kind::NotInLedger,
-        () => Kind::AmountsDiffer,
-    };
-    Ok(Some(difference))
+    Ok(kind(line, booked, held).map(|kind| Difference { difference: kind, ..difference }))
+}
+
+/// What is wrong with an id of the bill for which so much was spent and so much is still set aside.
+fn kind(line: &Line, booked: Money, held: Money) -> Option<Kind> {
+    match () {
+        () if held > Money::ZERO => Some(Kind::OutcomeUnknown),
+        () if line.times > 1 => Some(Kind::BilledTwice),
+        () if line.billed == booked => None,
+        () if booked == Money::ZERO => Some(Kind::NotInLedger),
+        () => Some(Kind::AmountsDiffer),
+    }
 }
 
 fn say(found: &Found, bill: &Bill, currency: &str) -> anyhow::Result<()> {
@@ -167,4 +171,26 @@ fn say(found: &Found, bill: &Bill, currency: &str) -> anyhow::Result<()> {
 
 fn sum(one: Money, other: Money) -> anyhow::Result<Money> {
     one.checked_add(other).context("the sum is beyond what an amount can be")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_differs_is_named() {
+        let money = |text: &str| Money::parse(text).unwrap();
+        for (billed, times, booked, held, expected) in [
+            ("0.4", 1, "0.4", "0", None),
+            ("0", 1, "0", "0", None),
+            ("0.4", 1, "0", "0", Some(Kind::NotInLedger)),
+            ("0.4", 1, "0", "1", Some(Kind::OutcomeUnknown)),
+            ("0.8", 2, "0.4", "0", Some(Kind::BilledTwice)),
+            ("0.8", 2, "0.8", "0", Some(Kind::BilledTwice)),
+            ("0.400000001", 1, "0.4", "0", Some(Kind::AmountsDiffer)),
+        ] {
+            let line = Line { billed: money(billed), times, ..Line::default() };
+            assert_eq!(kind(&line, money(booked), money(held)), expected, "{billed} {times} {booked} {held}");
+        }
+    }
 }
