@@ -1,6 +1,8 @@
 //! Clients' own servers are told how tasks ended: in the words of the API that the task was made through, signed, and
 //! whatever happens to the gateway in between.
 
+use std::net::Ipv4Addr;
+
 use http::{Method, header};
 use serde_json::{Value, json};
 use tests::client::filled;
@@ -194,6 +196,42 @@ async fn a_message_that_nobody_heard_is_kept_and_sent_again_on_demand() {
         (&heard[0].body, &heard[0].headers["webhook-id"])
     );
     assert!(!deliveries(&gateway, &["replay", "msg_unknown"]).await.status.success());
+}
+
+/// One by one and in bulk, for who has the operator's key.
+#[tokio::test]
+async fn the_operators_api_lists_dead_messages_and_sends_them_again() {
+    const OPERATOR_KEY: &str = "the-key-of-the-operator-alone";
+    let listener = Listener::by_path(Ipv4Addr::LOCALHOST).await;
+    let options = options().variable("FILMGATE_ADMIN_KEY", OPERATOR_KEY);
+    let gateway = Gateway::start(options).await;
+    for _ in 0..3 {
+        create(&gateway, &APIS[0], &format!("{}/500,500,500,500,200", listener.url())).await;
+    }
+    let operator = gateway.operator().with_key(OPERATOR_KEY);
+    let dead = eventually("three messages are dead", async || {
+        let listed = operator.get("/admin/deliveries?state=dead").await.json()["deliveries"].clone();
+        listed.as_array().filter(|listed| listed.len() == 3).cloned()
+    })
+    .await;
+    let [one, others @ ..] = &dead[..] else { panic!("{dead:?}") };
+    assert_eq!((&one["tries"], &one["last_error"]), (&json!(4), &json!("status 500")));
+    let path = format!("/admin/deliveries/{}/replay", one["id"].as_str().unwrap_or_default());
+    assert_eq!(operator.post(&path, String::new()).await.json(), json!({ "replayed": 1 }));
+    let replayed = listener.hears(4 * 3 + 1).await;
+    assert_eq!(replayed.last().map(|message| message.header("webhook-id")), one["id"].as_str());
+    eventually("it is delivered", async || {
+        let listed = operator.get("/admin/deliveries?state=delivered").await.json();
+        (listed["deliveries"][0]["id"] == one["id"]).then_some(())
+    })
+    .await;
+    let all = operator.post("/admin/deliveries/replay", String::new()).await.json();
+    assert_eq!(all, json!({ "replayed": others.len() }));
+    listener.hears(4 * 3 + 3).await;
+    for key in ["", gateway.key()] {
+        let refused = gateway.operator().with_key(key).post(&path, String::new()).await;
+        assert_eq!(refused.status, 401, "{refused:?}");
+    }
 }
 
 /// `filmgate deliveries`, beside the running gateway.

@@ -7,8 +7,10 @@ mod models;
 mod prices;
 mod routes;
 
+use domain::Credential;
+
 use crate::Known;
-use crate::environment::Environment;
+use crate::environment::{Environment, SecretRef};
 use crate::file::File;
 use crate::findings::Findings;
 use crate::settings::Config;
@@ -34,6 +36,7 @@ pub(crate) fn resolve(
             accounts::credential(Some(secret), &path, environment, findings)
         })
         .collect();
+    let admin_key = admin_key(file.server.admin_key.as_ref(), environment, findings);
     Config {
         server: file.server,
         data_dir: file.data_dir,
@@ -45,6 +48,7 @@ pub(crate) fn resolve(
         egress: file.egress,
         callbacks: file.callbacks,
         callback_secrets,
+        admin_key,
         keys,
         default_models: file.default_models,
         models,
@@ -54,6 +58,21 @@ pub(crate) fn resolve(
         log: file.log,
         sandbox: file.sandbox,
     }
+}
+
+/// The shortest key of the operator: it opens more than a client's.
+const ADMIN_KEY_CHARS_MIN: usize = 24;
+
+fn admin_key(
+    reference: Option<&SecretRef>,
+    environment: &dyn Environment,
+    findings: &mut Findings<'_>,
+) -> Option<Credential> {
+    let key = accounts::credential(Some(reference?), "server.admin_key", environment, findings)?;
+    if key.expose().len() < ADMIN_KEY_CHARS_MIN {
+        findings.add("server.admin_key", format!("must have at least {ADMIN_KEY_CHARS_MIN} characters"));
+    }
+    Some(key)
 }
 
 impl Default for Config {

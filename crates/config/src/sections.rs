@@ -39,6 +39,11 @@ pub struct Server {
     #[serde(deserialize_with = "text::address")]
     #[schemars(with = "String")]
     pub admin_listen: SocketAddr,
+    /// The operator's own key, for /admin/ on that address; at least 24 characters. Without it, and without
+    /// FILMGATE_ADMIN_KEY in the environment, that API refuses everybody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["env:ADMIN_KEY"]))]
+    pub admin_key: Option<SecretRef>,
     /// Where clients and upstreams reach this gateway from outside; links to results begin with it.
     /// Without it the Host of each request is taken.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -127,6 +132,7 @@ impl Default for Server {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             admin_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9090)),
+            admin_key: None,
             public_url: None,
             upstream_callbacks: true,
             tls: None,

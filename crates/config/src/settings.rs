@@ -31,6 +31,8 @@ pub struct Config {
     pub callbacks: Callbacks,
     /// The secrets that `callbacks` names, in the same order.
     pub callback_secrets: Vec<Credential>,
+    /// The operator's own key.
+    pub admin_key: Option<Credential>,
     /// Client keys that the file declares; no two have the same name or secret.
     pub keys: Vec<ClientKey>,
     /// The model of a request that names none; each is known.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use config::{AccountPrice, Config, Hop};
-use domain::{Account, ClientLimits, PriceList, Scope};
+use domain::{Account, ClientLimits, Credential, PriceList, Scope};
 use frontend::admin::Admin;
 use frontend::{Draining, Gateway};
 use limits::RateLimits;
@@ -15,7 +15,7 @@ use routing::{Candidate, Catalogue, Route, Router};
 use sandbox::Sandbox;
 use store::{SqliteSettings, SqliteStore, TaskStore};
 use tasks::{
-    AssetStorage, DeclaredKey, Deliverer, HintSettings, Keyring, LateSettings, LateWatcher, Parts,
+    AssetStorage, DeclaredKey, Deliverer, HintSettings, Keyring, LateSettings, LateWatcher, Operator, Parts,
     RetentionSettings, Shared, Spool, Sweeper, TaskService, Worker,
 };
 use tokio::net::TcpListener;
@@ -77,7 +77,8 @@ impl Running {
             registry,
             draining: Draining::default(),
         };
-        let serving = Some(serve((public, admin), gateway, stopped.clone()));
+        let operator = Operator::new(Arc::clone(&shared), admin_key(config).as_ref());
+        let serving = Some(serve((public, admin), (gateway, operator), stopped.clone()));
         let worker = Worker::new(Arc::clone(&shared)).run(until_true(stopped.clone()));
         let deliverer = Deliverer::new(Arc::clone(&shared)).run(until_true(stopped.clone()));
         let late = LateWatcher::new(Arc::clone(&shared)).run(until_true(stopped.clone()));
@@ -125,13 +126,14 @@ impl Running {
 /// Serves clients, and the operator until the last client is gone, so that probes see the draining.
 fn serve(
     (public, admin): (TcpListener, TcpListener),
-    gateway: Gateway,
+    (gateway, operator): (Gateway, Operator),
     stopped: watch::Receiver<bool>,
 ) -> JoinHandle<anyhow::Result<()>> {
     let operator = Admin {
         registry: gateway.registry.clone(),
         tasks: gateway.tasks.clone(),
         draining: gateway.draining.clone(),
+        operator,
     };
     let settings = frontend::Settings { tls: None, ..gateway.settings.clone() };
     let (drained, until_drained) = watch::channel(false);
@@ -210,6 +212,12 @@ fn store_settings(config: &Config) -> SqliteSettings {
         wal_bytes_max: config.store.wal_bytes_max,
         ..SqliteSettings::default()
     }
+}
+
+/// The operator's key: the config's, else the environment's.
+fn admin_key(config: &Config) -> Option<Credential> {
+    let from_environment = || std::env::var("FILMGATE_ADMIN_KEY").ok().filter(|key| !key.is_empty());
+    config.admin_key.clone().or_else(|| from_environment().map(Credential::new))
 }
 
 fn keyring(config: &Config, store: Arc<dyn TaskStore>) -> Keyring {

@@ -1,4 +1,7 @@
-//! The listener for the operator: metrics and health. It has no keys, so it must not be reachable by clients.
+//! The listener for the operator: metrics and health, which need no key, so it must not be reachable by clients; and the
+//! operator's API, which has one.
+
+mod api;
 
 use std::convert::Infallible;
 
@@ -6,7 +9,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, StatusCode, header};
 use hyper::body::Incoming;
 use prometheus::{IntGauge, Registry, TextEncoder};
-use tasks::TaskService;
+use tasks::{Operator, TaskService};
 use tokio::net::TcpListener;
 use tower::service_fn;
 
@@ -23,9 +26,11 @@ pub struct Admin {
     pub tasks: TaskService,
     /// Makes `/readyz` say no.
     pub draining: Draining,
+    /// Asked below `/admin/`.
+    pub operator: Operator,
 }
 
-/// Serves `/metrics`, `/livez` and `/readyz` until `shutdown`, which should come after the end of [`crate::serve`], so
+/// Serves `/metrics`, `/livez`, `/readyz` and the operator's API until `shutdown`, which should come after the end of [`crate::serve`], so
 /// that probes see the draining. Of `settings` the bounds of connections count.
 pub async fn serve(
     listener: TcpListener,
@@ -35,7 +40,7 @@ pub async fn serve(
 ) -> Result<(), prometheus::Error> {
     let service = service_fn(move |request: Request<Incoming>| {
         let admin = admin.clone();
-        async move { Ok::<_, Infallible>(admin.answer(request.method(), request.uri().path()).await) }
+        async move { Ok::<_, Infallible>(admin.answer(&request).await) }
     });
     // Not registered: the gauge that operators see counts clients.
     let open = IntGauge::new("admin_connections", "Open connections of the operator.")?;
@@ -44,7 +49,13 @@ pub async fn serve(
 }
 
 impl Admin {
-    async fn answer(&self, method: &Method, path: &str) -> Answer {
+    async fn answer(&self, request: &Request<Incoming>) -> Answer {
+        let (method, path) = (request.method(), request.uri().path());
+        if let Some(path) = path.strip_prefix("/admin/") {
+            let query = request.uri().query().unwrap_or_default();
+            let asked = api::Asked { method, path, query, headers: request.headers() };
+            return api::answer(&self.operator, &asked).await;
+        }
         if !matches!(*method, Method::GET | Method::HEAD) {
             return text(StatusCode::METHOD_NOT_ALLOWED, "only GET\n");
         }

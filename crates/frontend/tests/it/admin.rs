@@ -7,7 +7,7 @@ use http::StatusCode;
 use tokio::net::TcpListener;
 
 use crate::client::{ask, create, request};
-use crate::house::{House, settings};
+use crate::house::{House, OPERATOR_KEY, settings};
 
 async fn operated(house: &House) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -16,6 +16,7 @@ async fn operated(house: &House) -> SocketAddr {
         registry: house.registry.clone(),
         tasks: house.tasks.clone(),
         draining: house.draining.clone(),
+        operator: house.operator.clone(),
     };
     tokio::spawn(async move { admin::serve(listener, admin, &settings(), std::future::pending()).await });
     address
@@ -52,4 +53,37 @@ async fn nothing_else_is_there() {
     assert_eq!(ask(admin, request("GET", "/v1/models", "")).await.status, StatusCode::NOT_FOUND);
     assert_eq!(ask(admin, request("POST", "/livez", "")).await.status, StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(ask(house.address, request("GET", "/metrics", "")).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn the_operators_api_is_for_who_has_its_key_alone() {
+    let house = House::open().await;
+    let admin = operated(&house).await;
+    let with = |method: &str, path: &str, key: &str| {
+        let mut request = request(method, path, "");
+        let key = format!("Bearer {key}").parse().unwrap();
+        request.headers_mut().insert("authorization", key);
+        request
+    };
+    for (method, path, key, status) in [
+        ("GET", "/admin/deliveries", OPERATOR_KEY, StatusCode::OK),
+        ("GET", "/admin/deliveries?state=waiting&max=1", OPERATOR_KEY, StatusCode::OK),
+        ("POST", "/admin/deliveries/replay", OPERATOR_KEY, StatusCode::OK),
+        ("POST", "/admin/deliveries/msg_none/replay", OPERATOR_KEY, StatusCode::NOT_FOUND),
+        ("GET", "/admin/deliveries?state=lost", OPERATOR_KEY, StatusCode::BAD_REQUEST),
+        ("GET", "/admin/deliveries?max=0", OPERATOR_KEY, StatusCode::BAD_REQUEST),
+        ("GET", "/admin/deliveries?max=1001", OPERATOR_KEY, StatusCode::BAD_REQUEST),
+        ("DELETE", "/admin/deliveries", OPERATOR_KEY, StatusCode::METHOD_NOT_ALLOWED),
+        ("GET", "/admin/nothing", OPERATOR_KEY, StatusCode::NOT_FOUND),
+        ("GET", "/admin/deliveries", "", StatusCode::UNAUTHORIZED),
+        ("GET", "/admin/deliveries", &OPERATOR_KEY[1..], StatusCode::UNAUTHORIZED),
+        ("POST", "/admin/deliveries/replay", crate::house::KEY, StatusCode::UNAUTHORIZED),
+    ] {
+        let said = ask(admin, with(method, path, key)).await;
+        assert_eq!(said.status, status, "{method} {path}: {said:?}");
+    }
+    let without = ask(admin, request("GET", "/admin/deliveries", "")).await;
+    assert_eq!(without.status, StatusCode::UNAUTHORIZED);
+    let of_clients = ask(house.address, with("GET", "/admin/deliveries", OPERATOR_KEY)).await;
+    assert_ne!(of_clients.status, StatusCode::OK, "it is not there for clients");
 }

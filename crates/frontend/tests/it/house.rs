@@ -5,18 +5,23 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{AccountName, ClientLimits};
+use domain::{AccountName, ClientLimits, Credential};
 use frontend::{Draining, Gateway, Settings, StartError};
 use limits::RateLimits;
 use prometheus::{Registry, TextEncoder};
 use routing::{Candidate, Catalogue, Route, Router};
 use store::{SqliteSettings, SqliteStore, TaskStore};
-use tasks::{AssetStorage, DeclaredKey, Keyring, Parts, Shared, Spool, TaskService, Worker};
+use tasks::{
+    AssetStorage, DeclaredKey, Keyring, LateSettings, Operator, Parts, RetentionSettings, Shared, Spool,
+    TaskService, Worker,
+};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+/// The operator's key.
+pub(crate) const OPERATOR_KEY: &str = "the-key-of-the-operator-alone";
 /// The key of a client that may do much.
 pub(crate) const KEY: &str = "fg_alice";
 /// The key of another client.
@@ -37,6 +42,7 @@ pub(crate) struct House {
     pub(crate) registry: Registry,
     pub(crate) draining: Draining,
     pub(crate) tasks: TaskService,
+    pub(crate) operator: Operator,
     shared: Arc<Shared>,
     pub(crate) store: Arc<SqliteStore>,
     stop: Option<oneshot::Sender<()>>,
@@ -86,6 +92,7 @@ impl House {
             Arc::new(SqliteStore::open(dir.path().join("tasks.db"), SqliteSettings::default()).unwrap());
         let shared = shared(store.clone(), dir.path(), rates.clone(), &registry).await;
         let tasks = TaskService::new(shared.clone());
+        let operator = Operator::new(shared.clone(), Some(&Credential::new(OPERATOR_KEY)));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let draining = Draining::default();
@@ -101,7 +108,7 @@ impl House {
         let served = tokio::spawn(frontend::serve(listener, gateway, async {
             let _told_or_dropped = stopped.await;
         }));
-        Self { address, registry, draining, tasks, shared, store, stop: Some(stop), served, dir }
+        Self { address, registry, draining, tasks, operator, shared, store, stop: Some(stop), served, dir }
     }
 
     /// Lets a worker do what is to be done, for as long as the test goes on. No account serves anything, so that each task
@@ -213,6 +220,14 @@ fn task_settings() -> tasks::Settings {
         input_lifetime: OUT_OF_REACH,
         idempotency_lifetime: OUT_OF_REACH,
         duplicate_window: std::time::Duration::ZERO,
+        late: LateSettings { watch: OUT_OF_REACH, shortest: OUT_OF_REACH, longest: OUT_OF_REACH },
+        retention: RetentionSettings {
+            tasks: OUT_OF_REACH,
+            results: OUT_OF_REACH,
+            sweep_every: OUT_OF_REACH,
+            batch_max: 100,
+        },
+        crashes_max: 3,
         input_bytes_max: 1 << 20,
         input_timeout: OUT_OF_REACH,
         input_hold: OUT_OF_REACH,

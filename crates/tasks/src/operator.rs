@@ -1,0 +1,88 @@
+//! What the operator may do over the network, with a key of its own.
+
+use std::sync::Arc;
+
+use domain::{Credential, Failure, FailureKind};
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+use store::DeliveryState;
+use subtle::ConstantTimeEq as _;
+
+use crate::shared::{Shared, store_failure};
+
+/// The service behind the operator's API. Cheap to clone.
+#[derive(Clone)]
+pub struct Operator {
+    shared: Arc<Shared>,
+    key_digest: Option<[u8; 32]>,
+}
+
+/// A message to a client's own server, as the operator sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DeliveryView {
+    /// What the receiver knows repetitions by.
+    pub id: String,
+    /// Whose end it tells.
+    pub task: String,
+    /// `waiting`, `delivered` or `dead`.
+    pub state: &'static str,
+    /// How often it was tried.
+    pub tries: u32,
+    /// What became of the last try, if it failed.
+    pub last_error: Option<String>,
+    /// Where it goes.
+    pub url: String,
+    /// When its task ended, in milliseconds since the Unix epoch.
+    pub created_at_ms: i64,
+}
+
+impl Operator {
+    /// The operator's service over `shared`. Without a `key` nobody is the operator.
+    pub fn new(shared: Arc<Shared>, key: Option<&Credential>) -> Self {
+        Self { shared, key_digest: key.map(|key| Sha256::digest(key.expose()).into()) }
+    }
+
+    /// Whether who presented that key may go on. Takes the same time for every wrong key.
+    pub fn authorize(&self, presented: Option<&str>) -> Result<(), Failure> {
+        let refused = |text| Err(Failure::new(FailureKind::Unauthorized, text));
+        let Some(expected) = &self.key_digest else {
+            return refused("the operator's API has no key: set server.admin_key");
+        };
+        let presented: [u8; 32] = Sha256::digest(presented.unwrap_or_default()).into();
+        if bool::from(presented.ct_eq(expected)) {
+            Ok(())
+        } else {
+            refused("missing or invalid operator key")
+        }
+    }
+
+    /// Up to `max` messages in that state, latest first.
+    pub async fn deliveries(&self, state: &str, max: usize) -> Result<Vec<DeliveryView>, Failure> {
+        let Some(state) = DeliveryState::parse(state) else {
+            return Err(Failure::invalid("state", "state: one of waiting, delivered, dead"));
+        };
+        let listed = self.shared.store.deliveries(state, max).await.map_err(|error| store_failure(&error))?;
+        let view = |delivery: store::Delivery| DeliveryView {
+            id: delivery.message.id,
+            task: delivery.task.as_str().to_owned(),
+            state: delivery.state.as_str(),
+            tries: delivery.tries,
+            last_error: delivery.last_error,
+            url: delivery.message.url,
+            created_at_ms: delivery.created_at.as_millis(),
+        };
+        Ok(listed.into_iter().map(view).collect())
+    }
+
+    /// Makes dead messages due at once, with all their tries before them: the one of that id, or all. How many there were;
+    /// one that is not dead is a failure.
+    pub async fn replay(&self, id: Option<&str>) -> Result<u64, Failure> {
+        let replayed =
+            self.shared.store.replay_deliveries(id).await.map_err(|error| store_failure(&error))?;
+        if replayed == 0 && id.is_some() {
+            return Err(Failure::new(FailureKind::NotFound, "no dead delivery of that id"));
+        }
+        self.shared.wake_deliverer.notify_one();
+        Ok(replayed)
+    }
+}
