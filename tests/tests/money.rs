@@ -18,11 +18,11 @@ fn two_accounts(dear: &str, cheap: &str) -> Value {
     of(vec![account("dear", "v2", dear), account("cheap", "v2", cheap)], vec![route])
 }
 
-/// A gateway whose images cost that.
+/// A gateway whose images cost that, as its account says.
 fn priced(url: &str, price: &Value) -> Value {
-    let mut route = route(model::V2_IMAGE, &[]);
-    route["accounts"] = json!([{ "account": "main", "price": price }]);
-    of(vec![account("main", "v2", url)], vec![route])
+    let mut main = account("main", "v2", url);
+    main["prices"] = json!([{ "upstream_model": model::V2_IMAGE, "price": price }]);
+    of(vec![main], vec![route(model::V2_IMAGE, &["main"])])
 }
 
 /// `filmgate` with those words, beside a running gateway.
