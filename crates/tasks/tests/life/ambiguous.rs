@@ -44,6 +44,14 @@ async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     tokio::time::timeout(PATIENCE * 3, looking).await.unwrap_or_else(|_| panic!("in vain: {what}"));
 }
 
+/// What was counted of some submissions.
+struct Counted {
+    submits: usize,
+    unknown: usize,
+    resubmits: usize,
+    resolved: usize,
+}
+
 /// A gateway and tasks whose submissions are in doubt, all of them.
 struct Doubt {
     stage: Stage,
@@ -87,25 +95,31 @@ impl Doubt {
     }
 
     /// How many tasks are in that state.
-    async fn in_state(&self, state: &str) -> u64 {
+    async fn in_state(&self, state: &str) -> usize {
         let live = self.stage.store.live_tasks().await.unwrap();
-        live.iter().find(|(name, _)| name == state).map_or(0, |(_, count)| *count)
+        let count = live.iter().find(|(name, _)| name == state).map_or(0, |(_, count)| *count);
+        usize::try_from(count).unwrap()
     }
 
-    /// Waits until the upstream is known to work on all of them; nothing was submitted a second time then.
-    async fn resolved(&self) {
-        let count = self.ids.len() as u64;
-        until("each is found", async || self.in_state("running").await == count).await;
-        assert_eq!(self.resubmits().await, 0);
+    /// Waits until all are in that state.
+    async fn until_all(&self, state: &str) {
+        until(&format!("all are {state}"), async || self.in_state(state).await == self.ids.len()).await;
     }
 
-    /// Attempts that are not the first of their tasks.
-    async fn resubmits(&self) -> usize {
+    async fn counted(&self) -> Counted {
         let mut attempts = 0;
         for id in &self.ids {
             attempts += self.stage.store.load(id).await.unwrap().unwrap().attempts.len();
         }
-        attempts - self.ids.len()
+        let unknown = self.stage.counted("filmgate_submits_total", "unknown");
+        let counted = Counted {
+            submits: self.ids.len(),
+            unknown: format!("{unknown:.0}").parse().unwrap(),
+            resubmits: attempts - self.ids.len(),
+            resolved: self.in_state("running").await,
+        };
+        assert_eq!((counted.unknown, counted.resubmits), (counted.submits, 0));
+        counted
     }
 }
 
@@ -118,17 +132,17 @@ fn prompts(requests: &[String]) -> Vec<&str> {
     requests.iter().map(|request| prompt(request).expect("a submission has its prompt")).collect()
 }
 
-async fn without_a_way(count: u32) {
+async fn without_a_way(count: u32) -> Counted {
     let up = Upstream::start(|_call, seen| puzzle(seen)).await;
     let doubt = Doubt::of("v2", &up, count).await;
-    until("all are held", async || doubt.in_state("unknown").await == u64::from(count)).await;
-    assert_eq!(doubt.resubmits().await, 0);
+    doubt.until_all("unknown").await;
     assert_eq!(up.calls(), doubt.ids.len(), "one submission each, and nothing else");
     let sent = up.requests(SUBMITS_OF_V2);
     assert_eq!(prompts(&sent).into_iter().collect::<HashSet<_>>().len(), doubt.ids.len());
+    doubt.counted().await
 }
 
-async fn by_callbacks(count: u32) {
+async fn by_callbacks(count: u32) -> Counted {
     let up = Upstream::start(|_call, seen| puzzle(seen)).await;
     let doubt = Doubt::of("v2", &up, count).await;
     for (number, sent) in up.requests(SUBMITS_OF_V2).iter().enumerate() {
@@ -138,11 +152,12 @@ async fn by_callbacks(count: u32) {
         let call = Call::post_json("/callbacks/x", body.into_bytes());
         doubt.stage.service.upstream_called(token, &call).await.unwrap();
     }
-    doubt.resolved().await;
+    doubt.until_all("running").await;
     assert_eq!(up.calls(), doubt.ids.len());
+    doubt.counted().await
 }
 
-async fn by_keys(count: u32) {
+async fn by_keys(count: u32) -> Counted {
     let is_well = Arc::new(AtomicBool::new(false));
     let well = Arc::clone(&is_well);
     let up = Upstream::start(move |_call, seen| {
@@ -152,7 +167,7 @@ async fn by_keys(count: u32) {
     .await;
     let doubt = Doubt::of("apimart", &up, count).await;
     is_well.store(true, Ordering::SeqCst);
-    doubt.resolved().await;
+    doubt.until_all("running").await;
     let keys = up.requests(SUBMITS_OF_APIMART);
     let key = |request: &String| {
         let line = request.lines().find(|line| line.starts_with("idempotency-key: "));
@@ -160,29 +175,34 @@ async fn by_keys(count: u32) {
     };
     let keys: HashSet<String> = keys.iter().map(key).collect();
     assert_eq!(keys.len(), doubt.ids.len(), "one key for each task, however often it was repeated");
+    doubt.counted().await
 }
 
-async fn by_names(count: u32) {
+async fn by_names(count: u32) -> Counted {
     let up = Upstream::start(|call, seen| match call.strip_prefix("GET /v1/videos/text2video/") {
         Some(name) => Answer::json(200, &format!(r#"{{"code":0,"data":{{"task_id":"of-{name}"}}}}"#)),
         None => puzzle(seen),
     })
     .await;
     let doubt = Doubt::of("kling", &up, count).await;
-    doubt.resolved().await;
+    doubt.until_all("running").await;
     assert_eq!(up.seen(SUBMITS_OF_KLING), doubt.ids.len());
+    doubt.counted().await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_ten_thousand_ambiguous_submissions_none_is_made_again() {
-    let (held, found) = (4_000, 2_000);
-    without_a_way(held).await;
-    by_callbacks(found).await;
-    by_keys(found).await;
-    by_names(found).await;
+    let held = without_a_way(4_000).await;
+    let (callback, key, name) = (by_callbacks(2_000).await, by_keys(2_000).await, by_names(2_000).await);
+    let sum =
+        |count: fn(&Counted) -> usize| [&held, &callback, &key, &name].into_iter().map(count).sum::<usize>();
+    let resolved = json!({ "callback": callback.resolved, "key": key.resolved, "name": name.resolved });
+    let submits = sum(|counted| counted.submits);
+    assert_eq!(submits, 10_000);
     let figures = json!({
-        "suite": "ambiguous_submits", "n": held + 3 * found, "unknown": held + 3 * found, "resubmits": 0, "failures": 0,
-        "resolved": { "callback": found, "key": found, "name": found }, "held": held,
+        "suite": "ambiguous_submits", "n": submits, "failures": submits - sum(|counted| counted.unknown),
+        "unknown": sum(|counted| counted.unknown), "resubmits": sum(|counted| counted.resubmits),
+        "resolved": resolved, "held": held.submits - held.resolved,
     });
     writeln!(std::io::stderr(), "{figures}").unwrap();
     if let Some(folder) = std::env::var_os(FIGURES) {
