@@ -11,8 +11,8 @@ use crate::resolve::bounds;
 
 const REQUESTS_PER_MINUTE: u32 = 10_000;
 const CONCURRENT_TASKS: u32 = 1000;
-/// What the Standard Webhooks specification asks of a secret, of which Replicate's are. kie makes one for its customers and
-/// does not say how long.
+/// What the Standard Webhooks specification asks of a secret. Providers that make one for their customers by another rule do
+/// not say how long it is.
 const CALLBACK_SECRET_BYTES_MIN: usize = 24;
 
 /// The accounts of the file that are complete.
