@@ -1,5 +1,4 @@
 //! What the operator says of calls to where others want them.
-#![expect(clippy::unwrap_used, reason = "helpers of tests, where a panic is the report")]
 
 use rcgen::CertifiedKey;
 use serde_json::{Value, json};

@@ -11,9 +11,10 @@ use tests::{Client, Gateway, Reply, SandboxOptions, SandboxProcess, figures};
 
 const REPLAYED: &str = "idempotency-replayed";
 
-/// A create of each API, with the status that it gives a key that names two requests: all but one say it as the status
-/// of HTTP, that one in its body.
-const APIS: [(&str, &str, fn(&str) -> Value); 12] = [
+/// A client API: its name, where it creates, and with what body for a prompt.
+type Api = (&'static str, &'static str, fn(&str) -> Value);
+
+const APIS: [Api; 12] = [
     ("v2", "/v2/videos/generations", |prompt| json!({ "prompt": prompt, "model": "veo3.1-fast" })),
     (
         "v2's images",
@@ -64,7 +65,7 @@ const APIS: [(&str, &str, fn(&str) -> Value); 12] = [
 async fn create(client: &Client, path: &str, body: &Value, key: &str) -> Reply {
     let mut request = client.request(Method::POST, path).header("idempotency-key", key);
     if path.starts_with("/fal-ai/") {
-        let as_fal_wants_it = request.headers_ref().and_then(|headers| bearer(headers));
+        let as_fal_wants_it = request.headers_ref().and_then(bearer);
         let key = as_fal_wants_it.expect("the client has a key");
         if let Some(headers) = request.headers_mut() {
             headers.insert(header::AUTHORIZATION, format!("Key {key}").parse().expect("a header"));
@@ -103,6 +104,7 @@ async fn in_every_api_the_same_key_is_the_same_task() {
         assert_eq!(ids(&first).len(), 1, "{name}: {first:?}");
 
         let other = create(gateway.client(), path, &body("a dog"), &key).await;
+        // All but one say it as the status of HTTP, that one in its body.
         let said = if name == "kie" {
             other.json()["code"]
                 .as_u64()
