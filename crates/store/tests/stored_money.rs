@@ -55,7 +55,7 @@ fn at(second: i64) -> Timestamp {
 }
 
 fn money(text: &str) -> Money {
-    Money::parse(text).unwrap()
+    Money::parse(text).expect("an amount")
 }
 
 fn quote() -> Quote {
