@@ -1,27 +1,26 @@
 //! A gateway that dies again and again, and all that lives on around it: the upstream, a client that does not give up,
 //! the client's own server, a trap. When it has settled, it tells its history.
 
+mod customer;
+
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::path::Path;
 use std::time::Duration;
 
-use http::StatusCode;
+use http::Method;
 use serde_json::{Value, json};
-use tokio::task::JoinSet;
 
+use crate::client::filled;
 use crate::config;
-use crate::history::{Answer, Ask, Books, Generation, History, Log, Traps};
+use crate::history::{Ask, Books, Generation, History, Traps, Verdict};
 use crate::listener::{Listener, Trap};
-use crate::{
-    Client, DEADLINE, Gateway, Options, SandboxOptions, SandboxProcess, eventually, nameserver, sandbox,
-};
+use crate::{Client, DEADLINE, Gateway, Options, SandboxOptions, SandboxProcess};
+use crate::{eventually, figures, nameserver, sandbox};
+use customer::Customer;
 
 /// Where the client's own server is; loopback, but not where the trap is.
 const RECEIVER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 const CALLBACK_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
-/// Between two rounds of reading what has not ended.
-const READ_EVERY: Duration = Duration::from_millis(30);
 /// The variable that names the point at which a gateway crashes.
 const CRASH_AT: &str = "FILMGATE_CRASH_AT";
 
@@ -35,6 +34,8 @@ pub struct House {
     trap: Trap,
     customer: Customer,
     traps_named: usize,
+    /// Whether the upstream calls back.
+    calls_back: bool,
     texts: Vec<(String, String)>,
     landed: Landed,
 }
@@ -48,6 +49,17 @@ pub struct Landed {
     pub with_live_tasks: usize,
     /// With a submission on its way, or about to be: its intent stored, no answer.
     pub within_a_submission: usize,
+}
+
+/// What became of a run in which no invariant was broken.
+#[derive(Debug)]
+pub struct Judged {
+    /// How the deaths were met.
+    pub landed: Landed,
+    /// Submissions whose outcome nobody ever learned.
+    pub unknown: usize,
+    /// What was looked at.
+    pub verdict: Verdict,
 }
 
 /// What a client wants.
@@ -83,37 +95,47 @@ pub enum Fate {
     ToldToStopAfter(Duration),
 }
 
-/// The client: its log, and what it still has to ask for.
-#[derive(Clone)]
-struct Customer {
-    log: Arc<Mutex<Log>>,
-    /// The body of each ask of the log.
-    bodies: Arc<Mutex<Vec<Value>>>,
-}
-
 impl House {
-    /// A house in which the upstream makes these faults, and answers in that many seconds. `change` changes the config.
-    pub async fn new(faults: &str, generation_s: f64, change: impl FnOnce(&mut Value)) -> Self {
+    /// A house in which the upstream makes these faults, and answers in that many seconds.
+    pub async fn new(faults: &str, generation_s: f64) -> Self {
+        Self::build(faults, generation_s, |options| options).await
+    }
+
+    /// One in which the upstream calls back, over and over.
+    pub async fn called_back(faults: &str, generation_s: f64) -> Self {
+        let house = Self::build(faults, generation_s, Options::reached_from_outside).await;
+        Self { calls_back: true, ..house }
+    }
+
+    async fn build(faults: &str, generation_s: f64, change: impl FnOnce(Options) -> Options) -> Self {
         let options = SandboxOptions { faults: faults.to_owned(), generation_s, ..SandboxOptions::default() };
         let sandbox = SandboxProcess::with(options).await;
         let mut config = config::config(&sandbox.url());
+        for route in config["routes"].as_array_mut().into_iter().flatten() {
+            if route["model"] == config::model::V2_IMAGE {
+                route["accounts"] = json!([{ "account": "v2", "price": "0.4" }]);
+            }
+        }
         config["tasks"]["unknown_hold"] = json!("1s");
         config["tasks"]["attempts_max"] = json!(3);
+        // Deaths are ours here, not those of tasks that happen to be in work at several of them.
+        config["tasks"]["crashes_max"] = json!(1000);
+        config["retention"] = json!({ "sweep_every": "1s" });
         config["egress"] = json!({
             "allow": [RECEIVER.to_string()],
             "nameservers": [nameserver::start().await.to_string()],
         });
         config["callbacks"] =
             json!({ "allow_http": true, "secrets": ["env:CALLBACK_SECRET"], "retry_after": "50ms" });
-        change(&mut config);
         let options = Options::config(config).variable("CALLBACK_SECRET", CALLBACK_SECRET);
         Self {
-            gateway: Gateway::start(options).await,
+            gateway: Gateway::start(change(options)).await,
             sandbox,
             receiver: Listener::by_path(RECEIVER).await,
             trap: Trap::set().await,
-            customer: Customer { log: Arc::default(), bodies: Arc::default() },
+            customer: Customer::default(),
             traps_named: 0,
+            calls_back: false,
             texts: Vec::new(),
             landed: Landed::default(),
         }
@@ -140,7 +162,7 @@ impl House {
         if wish.picture {
             body["images"] = json!([crate::media::PIXEL_BASE64]);
         }
-        let key = wish.keyed.then(|| format!("key of {prompt}"));
+        let key = wish.keyed.then(|| format!("wish-{}", bodies.len()));
         self.customer.log().asks.push(Ask { prompt, key, answers: Vec::new() });
         bodies.push(body);
     }
@@ -150,6 +172,7 @@ impl House {
     pub async fn live(&mut self, fate: Fate, copies: usize) -> bool {
         let client = self.gateway.client().clone();
         let mut asking = self.customer.ask(&client, copies);
+        let calling = self.calls_back.then(|| tokio::spawn(call_back(self.sandbox.client(), client.clone())));
         let reading = tokio::spawn(self.customer.clone().read_on(client));
         let by_itself = match fate {
             Fate::KilledAfter(long) => tokio::time::timeout(long, self.end()).await.is_ok(),
@@ -162,6 +185,46 @@ impl House {
         self.kill();
         while asking.join_next().await.is_some() {}
         reading.await.expect("reading does not panic");
+        if let Some(calling) = calling {
+            calling.await.expect("calling back does not panic");
+        }
+        by_itself
+    }
+
+    /// The client asks, and the gateway is killed while a submission waits for its answer.
+    ///
+    /// # Panics
+    /// If none ever does.
+    pub async fn live_until_submitting(&mut self) {
+        let client = self.gateway.client().clone();
+        let mut asking = self.customer.ask(&client, 1);
+        let data = self.gateway.data();
+        eventually("a submission on its way", async || {
+            let live = Books::live(&data).expect("the store can be read");
+            live.iter().any(|(state, _)| state == "submitting").then_some(())
+        })
+        .await;
+        self.kill();
+        while asking.join_next().await.is_some() {}
+    }
+
+    /// The client asks; from the moment that a submission is on its way until the gateway meets its fate, the store takes
+    /// nothing.
+    ///
+    /// # Panics
+    /// If no submission ever is on its way.
+    pub async fn live_while_the_store_is_away(&mut self, fate: Fate) -> bool {
+        let client = self.gateway.client().clone();
+        let asking = self.customer.ask(&client, 1);
+        let data = self.gateway.data();
+        eventually("a submission on its way", async || {
+            let live = Books::live(&data).expect("the store can be read");
+            live.iter().any(|(state, _)| state == "submitting").then_some(())
+        })
+        .await;
+        let lock = Books::lock(&data).expect("the store can be locked");
+        let by_itself = self.live(fate, 1).await;
+        drop((lock, asking));
         by_itself
     }
 
@@ -220,6 +283,7 @@ impl House {
         let client = self.gateway.client().clone();
         eventually("an answer to every ask with a key", async || {
             self.customer.ask(&client, 1).join_all().await;
+            assert_eq!(self.customer.refusals(), [0; 0], "what the client may ask is refused");
             self.customer.unanswered().is_empty().then_some(())
         })
         .await;
@@ -242,7 +306,35 @@ impl House {
         (self.history(&data).await, landed)
     }
 
-    async fn history(mut self, data: &PathBuf) -> History {
+    /// Settles and checks the history; what was found goes to the figures of `suite`. `n` says what its cases are.
+    ///
+    /// # Panics
+    /// If an invariant is broken.
+    pub async fn judge(self, suite: &str, seed: u64, n: usize) -> Judged {
+        let (history, landed) = self.settle().await;
+        let verdict = history.check();
+        let attempts = history.books.tasks.iter().flat_map(|task| &task.attempts);
+        let unknown = attempts.filter(|attempt| attempt.outcome == "unknown").count();
+        let failures = verdict.failures();
+        figures::note(
+            suite,
+            json!({
+                "seed": seed,
+                "n": n,
+                "failures": failures,
+                "tasks": history.books.tasks.len(),
+                "deaths": landed.deaths,
+                "deaths_with_live_tasks": landed.with_live_tasks,
+                "deaths_within_a_submission": landed.within_a_submission,
+                "unknown": unknown,
+                "invariants": verdict.figures(),
+            }),
+        );
+        assert_eq!(failures, 0, "{suite}, seed {seed}: {landed:?}, {unknown} unknown\n{verdict}");
+        Judged { landed, unknown, verdict }
+    }
+
+    async fn history(mut self, data: &Path) -> History {
         let entries = self.sandbox.ledger().await;
         let text = |entry: &Value, name: &str| entry[name].as_str().unwrap_or_default().to_owned();
         let generation = |entry: &Value| Generation { id: text(entry, "id"), prompt: text(entry, "prompt") };
@@ -267,83 +359,20 @@ impl House {
     }
 }
 
-impl Customer {
-    fn log(&self) -> MutexGuard<'_, Log> {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn bodies(&self) -> MutexGuard<'_, Vec<Value>> {
-        self.bodies.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Asks that are to be made: those without an answer, if they have a key or were never made. Who has no key cannot
-    /// ask again without the risk of paying twice.
-    fn unanswered(&self) -> Vec<usize> {
-        let is_open = |ask: &Ask| {
-            let may_ask =
-                ask.key.is_some() || ask.answers.iter().all(|answer| matches!(answer, Answer::Refused(_)));
-            ask.ids().next().is_none() && may_ask
-        };
-        let log = self.log();
-        (0..log.asks.len()).filter(|number| is_open(&log.asks[*number])).collect()
-    }
-
-    /// Ids that were read in no end state.
-    fn unended(&self) -> Vec<String> {
-        let log = self.log();
-        let has_ended = |id: &str| {
-            let last = log.reads.get(id).and_then(|states| states.last());
-            last.is_some_and(|state| state == "SUCCESS" || state == "FAILURE")
-        };
-        let ids = log.asks.iter().flat_map(Ask::ids);
-        ids.filter(|id| !has_ended(id)).map(str::to_owned).collect()
-    }
-
-    /// Makes all asks that are to be made, at once; those with a key `copies` times each.
-    fn ask(&self, client: &Client, copies: usize) -> JoinSet<()> {
-        let mut asking = JoinSet::new();
-        for number in self.unanswered() {
-            let (body, key) = (self.bodies()[number].to_string(), self.log().asks[number].key.clone());
-            for _ in 0..if key.is_some() { copies } else { 1 } {
-                let mut request = client.post_request("/v2/images/generations", body.clone());
-                if let Some(key) = &key {
-                    let key = key.parse().expect("a key fits into a header");
-                    request.headers_mut().insert("idempotency-key", key);
-                }
-                let (client, customer) = (client.clone(), self.clone());
-                asking.spawn(async move {
-                    let answer = match client.try_call(request).await {
-                        Ok(reply) if reply.status == StatusCode::OK => Answer::Task(
-                            reply.json()["task_id"].as_str().expect("a task has an id").to_owned(),
-                        ),
-                        Ok(reply) => Answer::Refused(reply.status.as_u16()),
-                        Err(_) => Answer::Nothing,
-                    };
-                    customer.log().asks[number].answers.push(answer);
-                });
+/// The upstream calls back for all that it has accepted, over and over, while the gateway is there.
+async fn call_back(upstream: Client, gateway: Client) {
+    let mut rounds = tokio::time::interval(Duration::from_millis(50));
+    loop {
+        rounds.tick().await;
+        let ledger = upstream.get("/sandbox/ledger").await.json();
+        for entry in ledger["entries"].as_array().into_iter().flatten() {
+            let Some(url) = entry["body"]["notify_hook"].as_str() else { continue };
+            let path = url.parse::<http::Uri>().map(|url| url.path().to_owned()).unwrap_or_default();
+            let body = json!({ "task_id": entry["id"], "status": "IN_PROGRESS" }).to_string();
+            let request = filled(gateway.without_key().request(Method::POST, &path), body);
+            if gateway.try_call(request).await.is_err() {
+                return;
             }
-        }
-        asking
-    }
-
-    /// Reads what has not ended, once; false if the gateway is away.
-    async fn read(&self, client: &Client) -> bool {
-        for id in self.unended() {
-            let request = client.request(http::Method::GET, &format!("/v2/images/generations/{id}"));
-            let Ok(reply) = client.try_call(crate::client::filled(request, "")).await else { return false };
-            if reply.status == StatusCode::OK {
-                let task = reply.json();
-                self.log().read(&id, task["status"].as_str().expect("a task has a status"));
-            }
-        }
-        true
-    }
-
-    async fn read_on(self, client: Client) {
-        let mut rounds = tokio::time::interval(READ_EVERY);
-        rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        while self.read(&client).await {
-            rounds.tick().await;
         }
     }
 }

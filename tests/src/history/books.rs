@@ -1,9 +1,21 @@
 //! The gateway's store as it lies on the disk. Read with plain SQL, beside the code that is being tested.
 
 use std::path::Path;
+use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, Row};
 use serde_json::Value;
+
+/// The store, in a gateway's folder of data.
+const FILE: &str = "filmgate.db";
+/// How long others may be waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A store that takes nothing.
+#[derive(Debug)]
+pub struct Lock {
+    _connection: Connection,
+}
 
 /// What the store holds.
 #[derive(Debug, Clone, Default)]
@@ -136,6 +148,17 @@ impl Books {
         all(&open(data)?, sql, |row| Ok((row.get(0)?, row.get(1)?)))
     }
 
+    /// Keeps the store from taking anything until the lock is dropped.
+    ///
+    /// # Errors
+    /// If it cannot be opened, or somebody else keeps it for long.
+    pub fn lock(data: &Path) -> rusqlite::Result<Lock> {
+        let connection = Connection::open(data.join(FILE))?;
+        connection.busy_timeout(PATIENCE)?;
+        connection.execute_batch("BEGIN IMMEDIATE")?;
+        Ok(Lock { _connection: connection })
+    }
+
     /// How many messages wait to be sent.
     ///
     /// # Errors
@@ -147,9 +170,8 @@ impl Books {
 }
 
 fn open(data: &Path) -> rusqlite::Result<Connection> {
-    let connection =
-        Connection::open_with_flags(data.join("filmgate.sqlite"), OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-    connection.busy_timeout(std::time::Duration::from_secs(10))?;
+    let connection = Connection::open_with_flags(data.join(FILE), OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    connection.busy_timeout(PATIENCE)?;
     Ok(connection)
 }
 
