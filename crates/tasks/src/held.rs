@@ -19,6 +19,8 @@ const WRITE_FOR: Duration = Duration::from_secs(10);
 /// The wait before the second try; it doubles each time, up to a bound.
 const WRITE_RETRY_AFTER: Duration = Duration::from_millis(100);
 const WRITE_RETRY_AFTER_MAX: Duration = Duration::from_secs(2);
+/// How long the worker takes at most to tell a step of a claim that is in the store.
+const CLAIM_TOLD_AFTER: Duration = Duration::from_millis(100);
 /// An upstream's id that the store has not taken by then goes to the spool, while the store is tried on.
 const SPOOL_AFTER: Duration = Duration::from_millis(500);
 
@@ -256,8 +258,9 @@ impl<'a> Held<'a> {
     async fn write_with_retries(&mut self, next: Next, end: Option<&Ending>) -> Result<u64, StoreError> {
         let began = Instant::now();
         let mut wait = WRITE_RETRY_AFTER;
+        let mut has_waited = false;
         loop {
-            self.follow_claim();
+            has_waited &= !self.follow_claim();
             match self.shared.store.advance(&self.task, self.epoch, next, end).await {
                 Err(error @ (StoreError::Unavailable(_) | StoreError::Backend { .. }))
                     if began.elapsed() < self.write_for =>
@@ -266,16 +269,21 @@ impl<'a> Held<'a> {
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(WRITE_RETRY_AFTER_MAX);
                 }
+                // Our own process may have claimed the task this very moment, and not told us yet.
+                Err(StoreError::Stale) if !has_waited => {
+                    has_waited = true;
+                    tokio::time::sleep(CLAIM_TOLD_AFTER).await;
+                }
                 result => return result,
             }
         }
     }
 
-    /// If the lease has run out meanwhile and the task was claimed again, that claim is ours.
-    fn follow_claim(&mut self) {
-        if let Some(epoch) = self.shared.at_work.renewed(&self.task.id, self.task.version) {
-            self.epoch = epoch;
-        }
+    /// If the lease has run out meanwhile and the task was claimed again, that claim is ours. Whether it was.
+    fn follow_claim(&mut self) -> bool {
+        let renewed = self.shared.at_work.renewed(&self.task.id, self.task.version);
+        self.epoch = renewed.unwrap_or(self.epoch);
+        renewed.is_some()
     }
 }
 
