@@ -26,10 +26,15 @@ pub(super) fn check(call: &Call, secrets: &CallbackSecrets<'_>, now: Timestamp) 
     }
 }
 
-/// The id of the task that a callback tells of, under either of its names.
+/// The id of the task that a callback tells of, under either of its names. Of two that differ only one can be signed, so
+/// they tell of none.
 pub(super) fn handle(call: &Call) -> Option<String> {
     let SignedIds { camel, snake } = ids(call);
-    web::handle(if camel.is_empty() { &snake } else { &camel }).ok()
+    match (camel.as_str(), snake.as_str()) {
+        (id, "") | ("", id) => web::handle(id).ok(),
+        (camel, snake) if camel == snake => web::handle(camel).ok(),
+        _ => None,
+    }
 }
 
 fn ids(call: &Call) -> SignedIds {
@@ -55,5 +60,22 @@ fn verify(call: &Call, secret: &Credential, now: Timestamp) -> Result<(), &'stat
         Ok(())
     } else {
         Err("X-Webhook-Signature is of another secret, task or moment")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_ids_that_differ_name_no_task() {
+        let told = |data: &str| {
+            handle(&Call::post_json("/", format!(r#"{{"code":200,"data":{data}}}"#).into_bytes()))
+        };
+        assert_eq!(told(r#"{"taskId":"a"}"#).as_deref(), Some("a"));
+        assert_eq!(told(r#"{"task_id":"a"}"#).as_deref(), Some("a"));
+        assert_eq!(told(r#"{"taskId":"a","task_id":"a"}"#).as_deref(), Some("a"));
+        assert_eq!(told(r#"{"taskId":"planted","task_id":"signed"}"#), None);
+        assert_eq!(told("{}"), None);
     }
 }
