@@ -1,46 +1,48 @@
-//! Tasks at one time.
+//! Tasks at one time of one key in one process.
 
-use std::sync::Arc;
-
-use dashmap::DashMap;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::LimitKey;
+
+type Counts = Mutex<HashMap<LimitKey, u32>>;
 
 /// Counts of slots in use. The truth is in the store's rows; after a restart the counts are rebuilt from them with
 /// [`Slots::restore`].
 #[derive(Clone, Default)]
 pub struct Slots {
-    in_use: Arc<DashMap<LimitKey, u32>>,
+    in_use: Arc<Counts>,
 }
 
 /// One slot in use; dropping it gives it back.
 #[must_use = "dropping a permit gives the slot back"]
 pub struct Permit {
-    in_use: Arc<DashMap<LimitKey, u32>>,
+    in_use: Arc<Counts>,
     key: LimitKey,
 }
 
 impl Slots {
     /// Takes a slot of `key` if fewer than `max` are in use.
     pub fn try_acquire(&self, key: &LimitKey, max: u32) -> Option<Permit> {
-        let mut count = self.in_use.entry(key.clone()).or_insert(0);
-        if *count >= max {
+        let mut counts = lock(&self.in_use);
+        let count = counts.get(key).copied().unwrap_or(0);
+        if count >= max {
             return None;
         }
-        *count += 1;
-        drop(count);
+        counts.insert(key.clone(), count + 1);
+        drop(counts);
         Some(self.permit(key))
     }
 
     /// Takes a slot that was in use before a restart, whatever the limit is now.
     pub fn restore(&self, key: &LimitKey) -> Permit {
-        *self.in_use.entry(key.clone()).or_insert(0) += 1;
+        *lock(&self.in_use).entry(key.clone()).or_insert(0) += 1;
         self.permit(key)
     }
 
     /// How many slots of `key` are in use.
     pub fn in_use(&self, key: &LimitKey) -> u32 {
-        self.in_use.get(key).map_or(0, |count| *count)
+        lock(&self.in_use).get(key).copied().unwrap_or(0)
     }
 
     fn permit(&self, key: &LimitKey) -> Permit {
@@ -50,11 +52,18 @@ impl Slots {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if let Some(mut count) = self.in_use.get_mut(&self.key) {
-            *count = count.saturating_sub(1);
+        let mut counts = lock(&self.in_use);
+        let left = counts.get(&self.key).map_or(0, |count| count.saturating_sub(1));
+        if left == 0 {
+            counts.remove(&self.key);
+        } else {
+            counts.insert(self.key.clone(), left);
         }
-        self.in_use.remove_if(&self.key, |_, count| *count == 0);
     }
+}
+
+fn lock(counts: &Counts) -> MutexGuard<'_, HashMap<LimitKey, u32>> {
+    counts.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -79,7 +88,7 @@ mod tests {
         assert_eq!(slots.in_use(&key), 100);
         drop(permits);
         assert_eq!(slots.in_use(&key), 0);
-        assert!(slots.in_use.is_empty(), "keys without slots are not remembered");
+        assert!(lock(&slots.in_use).is_empty(), "keys without slots are not remembered");
     }
 
     #[test]

@@ -18,13 +18,15 @@ struct Tool {
     version: &'static str,
 }
 
-/// The sandbox's encoder is C++; ffprobe and a browser prove that its clips play; node runs clients in JavaScript.
+/// The sandbox's encoder is C++; ffprobe and a browser prove that its clips play; node runs clients in JavaScript; Redis
+/// keeps limits that gateways share.
 const PROGRAMS: &[Program] = &[
     Program { name: "c++", package: "g++" },
     Program { name: "ffprobe", package: "ffmpeg" },
     Program { name: "chromium", package: "chromium" },
     Program { name: "node", package: "nodejs" },
     Program { name: "npm", package: "npm" },
+    Program { name: "redis-server", package: "redis-server" },
 ];
 
 const NEXTEST: Tool = Tool { name: "nextest", version: "0.9.143" };
