@@ -208,21 +208,23 @@ impl House {
         while asking.join_next().await.is_some() {}
     }
 
-    /// The client asks; from the moment that a submission is on its way until the gateway meets its fate, the store takes
-    /// nothing.
+    /// The client asks; from when the upstream has accepted something that it answers late, until the gateway meets its
+    /// fate, the store takes nothing.
     ///
     /// # Panics
-    /// If no submission ever is on its way.
+    /// If nothing with a late answer is accepted.
     pub async fn live_while_the_store_is_away(&mut self, fate: Fate) -> bool {
         let client = self.gateway.client().clone();
         let asking = self.customer.ask(&client, 1);
-        let data = self.gateway.data();
-        eventually("a submission on its way", async || {
-            let live = Books::live(&data).expect("the store can be read");
-            live.iter().any(|(state, _)| state == "submitting").then_some(())
+        let is_late =
+            |entry: &Value| entry["prompt"].as_str().is_some_and(|prompt| prompt.contains("submit:latency"));
+        let before = self.sandbox.ledger().await.entries().iter().filter(|entry| is_late(entry)).count();
+        eventually("a late answer", async || {
+            let late = self.sandbox.ledger().await.entries().iter().filter(|entry| is_late(entry)).count();
+            (late > before).then_some(())
         })
         .await;
-        let lock = Books::lock(&data).expect("the store can be locked");
+        let lock = Books::lock(&self.gateway.data()).expect("the store can be locked");
         let by_itself = self.live(fate, 1).await;
         drop((lock, asking));
         by_itself

@@ -10,16 +10,21 @@ use crate::{clients, sdks, setup, tidy};
 
 /// Installs what is missing, builds the binary, runs all tests. `arguments` go to nextest.
 pub(crate) fn test(root: &Path, arguments: &[&str]) -> anyhow::Result<()> {
+    test_with(root, arguments, &[])
+}
+
+/// As [`test`], with these variables in the environment of the tests.
+pub(crate) fn test_with(root: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> anyhow::Result<()> {
     setup::for_tests(root)?;
     Step::new("build", root, &["cargo", "build", "--package", "filmgate"]).run()?;
     Step::new("doc tests", root, &["cargo", "test", "--doc", "--workspace"]).run()?;
     // Last, so that its summary is what one sees at the end.
     let words: Vec<&str> =
         ["cargo", "nextest", "run", "--workspace"].into_iter().chain(arguments.iter().copied()).collect();
-    Step::new("tests", root, &words)
+    let step = Step::new("tests", root, &words)
         .env("FILMGATE_BIN", binary(root)?)
-        .env("FILMGATE_SDKS", sdks::folder(root))
-        .run()
+        .env("FILMGATE_SDKS", sdks::folder(root));
+    variables.iter().fold(step, |step, (name, value)| step.env(name, value)).run()
 }
 
 /// Everything that a change must pass, cheapest first.

@@ -1,7 +1,8 @@
-//! The project's chores: `cargo xtask setup | test | ci | fuzz | tidy | schema`. What passes `ci` here passes everywhere.
+//! The project's chores: `cargo xtask setup | test | ci | fuzz | figures | tidy | schema`. What passes `ci` here passes everywhere.
 
 mod chores;
 mod clients;
+mod figures;
 mod fuzz;
 mod sdks;
 mod setup;
@@ -16,6 +17,7 @@ cargo xtask setup          install what is missing for the tests and checks
 cargo xtask test [ARGS]    build the binary, run all tests; ARGS go to cargo nextest
 cargo xtask ci             formatting, lints, docs, dependencies, tidy, tests
 cargo xtask fuzz           a million cases for each decoder; --inputs N, --seed S, --replay TARGET#INDEX
+cargo xtask figures        all tests, and docs/reliability.md of what they measured; --long, --from FOLDER
 cargo xtask tidy           our own small checks
 cargo xtask schema         write the generated files in config/, and the table of calls in docs/guide/clients.md";
 
@@ -38,6 +40,7 @@ fn run(arguments: &[String]) -> anyhow::Result<()> {
         ["test", rest @ ..] => chores::test(&root, rest),
         ["ci"] => chores::ci(&root),
         ["fuzz", rest @ ..] => fuzz::run(&root, rest),
+        ["figures", rest @ ..] => figures::run(&root, rest),
         ["tidy"] => tidy::run(&root),
         ["schema"] => chores::schema(&root),
         _ => anyhow::bail!("no such chore\n{USAGE}"),

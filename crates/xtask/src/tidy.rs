@@ -4,6 +4,7 @@
 
 mod apis;
 mod edges;
+mod figures;
 mod files;
 mod fragments;
 mod links;
@@ -25,7 +26,7 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
     say("\n== tidy: cargo xtask tidy");
     let tree = Tree::read(root)?;
     let metadata = chores::metadata(root, &[])?;
-    let checks: [(&str, Findings); 10] = [
+    let checks: [(&str, Findings); 11] = [
         ("file length", files::check_length(&tree)),
         ("first line", files::check_first_line(&tree)),
         ("names", files::check_names(&tree)),
@@ -35,6 +36,7 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<()> {
         ("manifests", manifests::check(&tree)),
         ("API names", apis::check(&tree)),
         ("links", links::check(&tree)),
+        ("figures", figures::check(&tree)),
         ("changelog fragments", fragments::check(&tree)),
     ];
     let mut found = 0;
