@@ -308,11 +308,12 @@ impl House {
         (self.history(&data).await, landed)
     }
 
-    /// Settles and checks the history; what was found goes to the figures of `suite`. `n` says what its cases are.
+    /// Settles and checks the history; what was found goes to the figures of `suite`, with `case`, which
+    /// says which run this was; `n` is how many cases it counts for.
     ///
     /// # Panics
     /// If an invariant is broken.
-    pub async fn judge(self, suite: &str, seed: u64, n: usize) -> Judged {
+    pub async fn judge(self, suite: &str, case: &str, n: usize) -> Judged {
         let (history, landed) = self.settle().await;
         let verdict = history.check();
         let attempts = history.books.tasks.iter().flat_map(|task| &task.attempts);
@@ -321,7 +322,7 @@ impl House {
         figures::note(
             suite,
             json!({
-                "seed": seed,
+                "case": case,
                 "n": n,
                 "failures": failures,
                 "tasks": history.books.tasks.len(),
@@ -332,7 +333,7 @@ impl House {
                 "invariants": verdict.figures(),
             }),
         );
-        assert_eq!(failures, 0, "{suite}, seed {seed}: {landed:?}, {unknown} unknown\n{verdict}");
+        assert_eq!(failures, 0, "{suite}, {case}: {landed:?}, {unknown} unknown\n{verdict}");
         Judged { landed, unknown, verdict }
     }
 

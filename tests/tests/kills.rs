@@ -42,7 +42,7 @@ async fn run(seed: u64) {
         house.live(Fate::KilledAfter(moment), dice.usize(1..=3)).await;
         house.gateway.restart().await;
     }
-    let judged = house.judge("kills", seed, kills).await;
+    let judged = house.judge("kills", &format!("seed {seed:#x}"), kills).await;
     let landed = judged.landed;
     assert!(landed.deaths >= kills, "not tested: {landed:?}");
     assert!(landed.with_live_tasks >= kills / 2, "not tested: {landed:?}");

@@ -120,7 +120,7 @@ async fn three_crashes(point: &str, way: Way) {
         }
         house.has_crashed_at(point).await;
     }
-    house.judge("crash_points", 0, PASSES.len()).await;
+    house.judge("crash_points", point, PASSES.len()).await;
 }
 
 async fn crash_at_work(house: &mut House, point: &str, pass: u32) {

@@ -18,6 +18,8 @@ pub(crate) const LINES: &str = "docs/reliability.jsonl";
 pub(crate) const TEMPLATE: &str = "docs/reliability.template.md";
 /// The page.
 pub(crate) const PAGE: &str = "docs/reliability.md";
+/// What was tested, beside what was measured.
+const REVISION: &str = "revision.txt";
 /// Where the suites leave what they measured, below the root.
 const FOLDER: &str = "target/figures";
 
@@ -28,7 +30,7 @@ pub(crate) fn run(root: &Path, arguments: &[&str]) -> anyhow::Result<()> {
         ["--from", folder] => root.join(folder),
         _ => measure(root, arguments)?,
     };
-    let measured = stamped(measured(&folder)?, &revision(root)?)?;
+    let measured = stamped(measured(&folder)?, &Revision::read(&folder))?;
     let known = std::fs::read_to_string(root.join(LINES)).unwrap_or_default();
     write(root, LINES, &merged(&page::parse(&known).map_err(anyhow::Error::msg)?, measured))?;
     let read =
@@ -44,6 +46,7 @@ fn measure(root: &Path, arguments: &[&str]) -> anyhow::Result<PathBuf> {
         std::fs::remove_dir_all(&folder).with_context(|| format!("clearing {FOLDER}"))?;
     }
     std::fs::create_dir_all(&folder).with_context(|| format!("making {FOLDER}"))?;
+    revision(root)?.write(&folder)?;
     let folder_name = folder.to_str().context("the repository is in a folder whose name is no text")?;
     match arguments {
         [] => chores::test_with(root, &[], &[("FILMGATE_FIGURES", folder_name)])?,
@@ -75,6 +78,9 @@ fn measured(folder: &Path) -> anyhow::Result<Vec<Value>> {
     let mut lines = Vec::new();
     for file in std::fs::read_dir(folder)? {
         let path = file?.path();
+        if path.extension().is_none_or(|extension| extension != "jsonl") {
+            continue;
+        }
         let text = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
         lines.extend(page::parse(&text).map_err(anyhow::Error::msg)?);
     }
@@ -85,6 +91,23 @@ fn measured(folder: &Path) -> anyhow::Result<Vec<Value>> {
 struct Revision {
     name: String,
     date: String,
+}
+
+impl Revision {
+    /// Leaves it beside what is measured: what is tested is what was there before the tests.
+    fn write(&self, folder: &Path) -> anyhow::Result<()> {
+        let text = format!("{}\n{}\n", self.name, self.date);
+        std::fs::write(folder.join(REVISION), text).context("writing what is tested")
+    }
+
+    fn read(folder: &Path) -> Self {
+        let text = std::fs::read_to_string(folder.join(REVISION)).unwrap_or_default();
+        let mut lines = text.lines().map(str::to_owned);
+        Self {
+            name: lines.next().unwrap_or_else(|| "not recorded".to_owned()),
+            date: lines.next().unwrap_or_default(),
+        }
+    }
 }
 
 fn revision(root: &Path) -> anyhow::Result<Revision> {
