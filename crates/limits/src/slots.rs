@@ -1,48 +1,46 @@
-//! Tasks at one time of one key in one process.
+//! Tasks at one time.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use dashmap::DashMap;
 
 use crate::LimitKey;
-
-type Counts = Mutex<HashMap<LimitKey, u32>>;
 
 /// Counts of slots in use. The truth is in the store's rows; after a restart the counts are rebuilt from them with
 /// [`Slots::restore`].
 #[derive(Clone, Default)]
 pub struct Slots {
-    in_use: Arc<Counts>,
+    in_use: Arc<DashMap<LimitKey, u32>>,
 }
 
 /// One slot in use; dropping it gives it back.
 #[must_use = "dropping a permit gives the slot back"]
 pub struct Permit {
-    in_use: Arc<Counts>,
+    in_use: Arc<DashMap<LimitKey, u32>>,
     key: LimitKey,
 }
 
 impl Slots {
     /// Takes a slot of `key` if fewer than `max` are in use.
     pub fn try_acquire(&self, key: &LimitKey, max: u32) -> Option<Permit> {
-        let mut counts = lock(&self.in_use);
-        let count = counts.get(key).copied().unwrap_or(0);
-        if count >= max {
+        let mut count = self.in_use.entry(key.clone()).or_insert(0);
+        if *count >= max {
             return None;
         }
-        counts.insert(key.clone(), count + 1);
-        drop(counts);
+        *count += 1;
+        drop(count);
         Some(self.permit(key))
     }
 
     /// Takes a slot that was in use before a restart, whatever the limit is now.
     pub fn restore(&self, key: &LimitKey) -> Permit {
-        *lock(&self.in_use).entry(key.clone()).or_insert(0) += 1;
+        *self.in_use.entry(key.clone()).or_insert(0) += 1;
         self.permit(key)
     }
 
     /// How many slots of `key` are in use.
     pub fn in_use(&self, key: &LimitKey) -> u32 {
-        lock(&self.in_use).get(key).copied().unwrap_or(0)
+        self.in_use.get(key).map_or(0, |count| *count)
     }
 
     fn permit(&self, key: &LimitKey) -> Permit {
@@ -52,18 +50,11 @@ impl Slots {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let mut counts = lock(&self.in_use);
-        let left = counts.get(&self.key).map_or(0, |count| count.saturating_sub(1));
-        if left == 0 {
-            counts.remove(&self.key);
-        } else {
-            counts.insert(self.key.clone(), left);
+        if let Some(mut count) = self.in_use.get_mut(&self.key) {
+            *count = count.saturating_sub(1);
         }
+        self.in_use.remove_if(&self.key, |_, count| *count == 0);
     }
-}
-
-fn lock(counts: &Counts) -> MutexGuard<'_, HashMap<LimitKey, u32>> {
-    counts.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -88,7 +79,7 @@ mod tests {
         assert_eq!(slots.in_use(&key), 100);
         drop(permits);
         assert_eq!(slots.in_use(&key), 0);
-        assert!(lock(&slots.in_use).is_empty(), "keys without slots are not remembered");
+        assert!(slots.in_use.is_empty(), "keys without slots are not remembered");
     }
 
     #[test]
