@@ -13,7 +13,7 @@ pub(crate) fn test(root: &Path, arguments: &[&str]) -> anyhow::Result<()> {
     test_with(root, arguments, &[])
 }
 
-/// As [`test`], with these variables in the environment of the tests.
+/// As [`test()`], with these variables in the environment of the tests.
 pub(crate) fn test_with(root: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> anyhow::Result<()> {
     setup::for_tests(root)?;
     Step::new("build", root, &["cargo", "build", "--package", "filmgate"]).run()?;
