@@ -17,6 +17,8 @@ mod late;
 mod ledger;
 mod lock;
 mod migrations;
+#[cfg(test)]
+mod query_plan;
 mod readers;
 mod retention;
 mod rows;

@@ -193,29 +193,13 @@ fn money(row: &Row<'_>, column: &str) -> rusqlite::Result<Money> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use super::super::{connection, migrations};
+    use super::super::query_plan;
     use super::*;
 
     #[test]
     fn a_page_of_the_ledger_costs_no_more_than_its_rows() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("store.sqlite");
-        let mut connection = connection::open_for_writing(&path, Duration::ZERO).unwrap();
-        migrations::run(&path, &mut connection).unwrap();
-        let plan = |sql: &str| {
-            let mut statement = connection.prepare(&["EXPLAIN QUERY PLAN ", sql].concat()).unwrap();
-            (1..=statement.parameter_count()).for_each(|n| statement.raw_bind_parameter(n, 1).unwrap());
-            let mut rows = statement.raw_query();
-            let mut plan = String::new();
-            while let Some(row) = rows.next().unwrap() {
-                plan += &row.get::<_, String>("detail").unwrap();
-            }
-            plan
-        };
         for sql in [ROWS, HELD] {
-            let plan = plan(sql);
+            let plan = query_plan::of(sql).concat();
             assert!(plan.contains("USING INTEGER PRIMARY KEY") && !plan.contains("TEMP B-TREE"), "{plan}");
         }
     }

@@ -165,21 +165,12 @@ pub(super) fn next_due_in(connection: &Connection, now: Timestamp) -> Result<Opt
 
 #[cfg(test)]
 mod tests {
-    use super::super::{connection, migrations, tasks};
+    use super::super::{query_plan, tasks};
     use super::*;
 
     #[test]
     fn ended_tasks_cost_the_scheduler_nothing() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("store.sqlite");
-        let mut connection = connection::open_for_writing(&path, Duration::ZERO).unwrap();
-        migrations::run(&path, &mut connection).unwrap();
-        let plan = |sql: &str| -> String {
-            let mut statement = connection.prepare(&["EXPLAIN QUERY PLAN ", sql].concat()).unwrap();
-            (1..=statement.parameter_count()).for_each(|n| statement.raw_bind_parameter(n, 1).unwrap());
-            let mut rows = statement.raw_query();
-            rows.next().unwrap().unwrap().get("detail").unwrap()
-        };
+        let plan = |sql: &str| query_plan::of(sql).remove(0);
         assert!(plan(CRASHING).contains("USING INDEX tasks_crashing"), "{}", plan(CRASHING));
         for sql in [DUE, END_ALL] {
             assert!(plan(sql).contains("USING INDEX tasks_live"), "{}", plan(sql));

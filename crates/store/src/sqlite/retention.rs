@@ -103,25 +103,12 @@ pub(super) fn drop_expired(
 
 #[cfg(test)]
 mod tests {
-    use super::super::{connection, migrations};
+    use super::super::query_plan;
     use super::*;
 
     #[test]
     fn what_is_deleted_is_found_without_reading_the_rest() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("store.sqlite");
-        let mut connection = connection::open_for_writing(&path, Duration::ZERO).unwrap();
-        migrations::run(&path, &mut connection).unwrap();
-        let plan = |sql: &str| -> String {
-            let mut statement = connection.prepare(&["EXPLAIN QUERY PLAN ", sql].concat()).unwrap();
-            (1..=statement.parameter_count()).for_each(|n| statement.raw_bind_parameter(n, 1).unwrap());
-            let mut rows = statement.raw_query();
-            let mut lines = Vec::new();
-            while let Some(row) = rows.next().unwrap() {
-                lines.push(row.get::<_, String>("detail").unwrap());
-            }
-            lines.join("\n")
-        };
+        let plan = |sql: &str| query_plan::of(sql).join("\n");
         let indexed = [
             (PURGEABLE, "USING INDEX tasks_ended (ended_at<?)"),
             (DELETE_KEYS, "INDEX idempotency_keys_expiring (expires_at<?)"),

@@ -84,24 +84,15 @@ pub(super) fn forget(connection: &Connection, id: &TaskId, now: Timestamp) -> Re
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use super::super::{connection, migrations};
+    use super::super::query_plan;
     use super::*;
 
     #[test]
     fn a_list_reads_only_its_owners_tasks() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("store.sqlite");
-        let mut connection = connection::open_for_writing(&path, Duration::ZERO).unwrap();
-        migrations::run(&path, &mut connection).unwrap();
         for sql in [NEWEST, OLDEST] {
-            let mut statement = connection.prepare(&["EXPLAIN QUERY PLAN ", sql].concat()).unwrap();
-            (1..=statement.parameter_count()).for_each(|n| statement.raw_bind_parameter(n, 1).unwrap());
-            let mut rows = statement.raw_query();
-            let plan: String = rows.next().unwrap().unwrap().get("detail").unwrap();
-            assert!(plan.contains("USING INDEX tasks_of_owner"), "{plan}");
-            assert!(rows.next().unwrap().is_none(), "nothing is sorted");
+            let plan = query_plan::of(sql);
+            assert!(plan[0].contains("USING INDEX tasks_of_owner"), "{plan:?}");
+            assert_eq!(plan.len(), 1, "nothing is sorted: {plan:?}");
         }
     }
 }
