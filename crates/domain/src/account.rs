@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{AccountName, Timestamp};
+use crate::{AccountName, DailyLimits, Timestamp};
 
 /// An account as the operator configured it.
 #[derive(Debug, Clone)]
@@ -31,6 +31,13 @@ pub struct Account {
     pub requests_per_minute: u32,
     /// Tasks at the provider at one time; more wait their turn.
     pub concurrent_tasks: u32,
+    /// What it may take on in one day; more waits for the next.
+    pub daily: DailyLimits,
+    /// Where it works, in the operator's words: `eu`.
+    pub regions: Vec<String>,
+    /// Names this account with this address and this credential; tasks under way stay with what they were submitted by
+    /// when the operator changes either.
+    pub version: String,
     /// The operator's own poll pace, in place of the provider's.
     pub pace: Option<Pace>,
     /// What becomes of a submission whose outcome could not be established in time.

@@ -24,6 +24,32 @@ pub struct ModelSpec {
     /// Resolutions, lower case.
     #[serde(default)]
     pub resolutions: Vec<String>,
+    /// Other names of it.
+    #[serde(default)]
+    pub aliases: Vec<String>,
+    /// Whether clients should leave it.
+    #[serde(default)]
+    pub deprecated: bool,
+    /// The public model to go to instead, which also serves requests for this one where this one has no route.
+    #[serde(default)]
+    pub replaced_by: Option<String>,
+}
+
+impl ModelSpec {
+    /// A model that takes no media and restricts nothing.
+    pub fn new(name: impl Into<String>, scope: Scope) -> Self {
+        Self {
+            name: name.into(),
+            scope,
+            images: ImageRule::default(),
+            videos_max: 0,
+            aspect_ratios: Vec::new(),
+            resolutions: Vec::new(),
+            aliases: Vec::new(),
+            deprecated: false,
+            replaced_by: None,
+        }
+    }
 }
 
 /// How many images a model takes, and as what.
@@ -169,12 +195,9 @@ mod tests {
 
     fn frames() -> ModelSpec {
         ModelSpec {
-            name: "veo3.1".into(),
-            scope: Scope::Videos,
             images: ImageRule { min: 0, max: 2, used_as: ImageUse::Frames, bytes_max: Some(100) },
-            videos_max: 0,
             aspect_ratios: vec!["16:9".into(), "9:16".into()],
-            resolutions: vec![],
+            ..ModelSpec::new("veo3.1", Scope::Videos)
         }
     }
 

@@ -11,6 +11,7 @@ mod media;
 mod message;
 mod money;
 mod network;
+mod preference;
 mod price;
 mod price_list;
 mod request;
@@ -22,7 +23,7 @@ pub use account::{Account, Credential, OnUnknown, Pace};
 pub use capability::{ImageRule, ImageUse, ModelSpec};
 pub use failure::{Failure, FailureKind, Retry, with_sources};
 pub use id::{AccountName, AssetId, OwnerId, TaskId};
-pub use limit::{Client, ClientLimits, LimitStatus};
+pub use limit::{Access, Client, ClientLimits, DailyLimits, LimitStatus, ModelLimits, ProviderLimits};
 pub use media::{
     Delivered, MediaKind, Output, OutputMedia, Source, extension_of, media_type_of_bytes,
     media_type_of_extension,
@@ -30,11 +31,12 @@ pub use media::{
 pub use message::{Call, MediaForm, MediaSlot, Reply};
 pub use money::{Money, NotMoney};
 pub use network::{Network, NotANetwork};
+pub use preference::{Preference, Strategy};
 pub use price::{Quote, QuotedPrice, Settlement};
 pub use price_list::{PriceCondition, PriceList, PriceRule, Rate};
 pub use request::{
     Basis, Callback, Derivation, Draft, DraftBasis, DraftInput, DraftMedia, DraftUpload, GenerationRequest,
-    Input, Media, OutputSpec, Preference, Role, Scope, Vendor,
+    Input, Media, OutputSpec, Role, Scope, Vendor,
 };
 pub use state::{IllegalTransition, TaskEvent, TaskState};
 pub use task::{Attempt, AttemptOutcome, NewAttempt, Task};

@@ -114,6 +114,7 @@ mod tests {
             account: AccountName::new(account),
             provider: "p".into(),
             upstream_model: "m".into(),
+            account_version: String::new(),
         };
         task.apply(crate::TaskEvent::SubmitIntended { plan }, AT).unwrap();
         task

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{AccountName, AssetId, TaskId};
+use crate::{AccountName, AssetId, Preference, TaskId};
 
 /// The three kinds of generation of the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -55,8 +55,8 @@ pub struct Draft {
     pub basis: Option<DraftBasis>,
     /// Whom to tell when the task has ended.
     pub callback: Option<Callback>,
-    /// Which accounts the client wants.
-    pub preference: Option<Preference>,
+    /// Which accounts the client wants, and in which order.
+    pub preference: Preference,
     /// Fields that only the client's own API knows.
     pub vendor: Option<Vendor>,
 }
@@ -125,9 +125,9 @@ pub struct GenerationRequest {
     /// Whom to tell when the task has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub callback: Option<Callback>,
-    /// Which accounts the client wants.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub preference: Option<Preference>,
+    /// Which accounts may serve it, and in which order: what the client, its key and their bounds come to.
+    #[serde(default, skip_serializing_if = "Preference::is_empty")]
+    pub preference: Preference,
     /// Fields that only one API knows; passed on to a provider of the same API.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vendor: Option<Vendor>,
@@ -144,7 +144,7 @@ impl GenerationRequest {
             output: OutputSpec::default(),
             basis: None,
             callback: None,
-            preference: None,
+            preference: Preference::default(),
             vendor: None,
         }
     }
@@ -193,16 +193,6 @@ pub struct Callback {
     /// What else the client's API says of its callbacks, in words of that API; empty if nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<String>,
-}
-
-/// Which of the accounts that could serve a request its client wants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Preference {
-    /// The cheapest first.
-    Cheapest,
-    /// Only accounts at the makers of the models.
-    Official,
 }
 
 /// One input of a request.

@@ -120,6 +120,11 @@ pub enum TaskEvent {
         /// Why, for the operator.
         reason: String,
     },
+    /// Whether the upstream took it was never learned, and the operator wants another attempt.
+    AttemptAbandoned {
+        /// Why, for the operator.
+        reason: String,
+    },
     /// The task cannot succeed any more.
     Failed {
         /// Why.
@@ -166,7 +171,8 @@ impl TaskState {
             (Self::Collecting { .. }, E::Collected { outputs }) => {
                 Self::Succeeded { outputs: outputs.clone(), at }
             }
-            (Self::Unknown { .. } | Self::Running { .. }, E::AttemptFailed { .. }) => Self::Queued,
+            (Self::Unknown { .. } | Self::Running { .. }, E::AttemptFailed { .. })
+            | (Self::Unknown { .. }, E::AttemptAbandoned { .. }) => Self::Queued,
             (Self::Queued, E::Failed { failure }) => Self::Failed { failure: failure.clone(), at },
             (Self::Queued | Self::Unknown { .. } | Self::Running { .. }, E::Cancelled) => {
                 Self::Cancelled { at }
@@ -230,7 +236,12 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_millis(1_000);
 
     fn plan() -> NewAttempt {
-        NewAttempt { account: AccountName::new("a"), provider: "p".into(), upstream_model: "m".into() }
+        NewAttempt {
+            account: AccountName::new("a"),
+            provider: "p".into(),
+            upstream_model: "m".into(),
+            account_version: String::new(),
+        }
     }
 
     fn source() -> Source {
@@ -253,6 +264,7 @@ mod tests {
             TaskEvent::Ready { sources: vec![source()] },
             TaskEvent::Collected { outputs: vec![output()] },
             TaskEvent::AttemptFailed { reason: reason() },
+            TaskEvent::AttemptAbandoned { reason: reason() },
             TaskEvent::Failed { failure: Failure::new(FailureKind::GenerationFailed, "f") },
             TaskEvent::Cancelled,
             TaskEvent::DeadlinePassed,
@@ -315,7 +327,7 @@ mod tests {
         let legal: Vec<_> =
             every_event().into_iter().filter(|e| task.clone().apply(e.clone(), NOW).is_ok()).collect();
         let names: Vec<String> = legal.iter().map(TaskEvent::name).collect();
-        assert_eq!(names, ["Accepted", "AttemptFailed", "Cancelled", "DeadlinePassed"]);
+        assert_eq!(names, ["Accepted", "AttemptFailed", "AttemptAbandoned", "Cancelled", "DeadlinePassed"]);
         task.apply(TaskEvent::DeadlinePassed, NOW).unwrap();
         assert!(
             matches!(&task.state, TaskState::Failed { failure, .. } if failure.kind == FailureKind::OutcomeUnknown)

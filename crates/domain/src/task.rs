@@ -55,6 +55,9 @@ pub struct NewAttempt {
     pub provider: String,
     /// The provider's own name of the model.
     pub upstream_model: String,
+    /// The account's version at that time; empty where it was not kept.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub account_version: String,
 }
 
 /// What became of a submission.
@@ -90,12 +93,22 @@ pub enum AttemptOutcome {
         /// Why.
         reason: String,
     },
+    /// Whether it was accepted was never learned, and the operator wants another made: it may have to be paid.
+    Abandoned {
+        /// Why.
+        reason: String,
+    },
 }
 
 impl AttemptOutcome {
     /// Whether the upstream may be working on it, or has. At most one attempt of a task may be live.
     pub fn is_live(&self) -> bool {
         matches!(self, Self::Intended | Self::Unknown { .. } | Self::Accepted { .. })
+    }
+
+    /// Whether the upstream may want to be paid for it.
+    pub fn may_be_paid(&self) -> bool {
+        self.is_live() || matches!(self, Self::Abandoned { .. })
     }
 }
 
@@ -124,6 +137,9 @@ impl Task {
             }
             TaskEvent::AttemptFailed { reason } => {
                 self.note(AttemptOutcome::Failed { reason: reason.clone() });
+            }
+            TaskEvent::AttemptAbandoned { reason } => {
+                self.note(AttemptOutcome::Abandoned { reason: reason.clone() });
             }
             TaskEvent::Progressed { .. }
             | TaskEvent::Ready { .. }

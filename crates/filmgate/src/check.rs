@@ -3,10 +3,7 @@
 use std::process::ExitCode;
 
 use crate::cli::ConfigOptions;
-use crate::{source, wiring};
-
-/// Where the embedded sandbox would be.
-const SANDBOX_URL: &str = "http://sandbox";
+use crate::{setup, source};
 
 /// Prints every problem of the config, each with its place; fails if there is any.
 pub(crate) fn run(options: &ConfigOptions) -> anyhow::Result<ExitCode> {
@@ -17,7 +14,7 @@ pub(crate) fn run(options: &ConfigOptions) -> anyhow::Result<ExitCode> {
     match source::load(path) {
         Ok(config) => {
             // What only the providers' registry can tell.
-            if let Err(error) = wiring::routing(&config, config.sandbox.embed.then_some(SANDBOX_URL)) {
+            if let Err(error) = setup::build(&config, config.sandbox.embed.then_some(setup::SANDBOX_URL)) {
                 println!("{}: {error:#}", path.display());
                 return Ok(ExitCode::FAILURE);
             }

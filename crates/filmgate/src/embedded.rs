@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use config::{Config, sandbox_account};
 use domain::{Account, AccountName, Credential, Pace};
-use routing::{Candidate, Catalogue, Route};
+use routing::{Candidate, Catalogue, Policy, Route};
 use sandbox::{Faults, Sandbox};
 
 /// A generation of the sandbox takes seconds, not minutes.
@@ -45,6 +45,9 @@ pub(crate) fn accounts(base_url: &str) -> Vec<Account> {
         credential: Credential::new(CREDENTIAL),
         requests_per_minute: defaults.requests_per_minute,
         concurrent_tasks: defaults.concurrent_tasks,
+        daily: domain::DailyLimits::default(),
+        regions: Vec::new(),
+        version: String::new(),
         on_unknown: domain::OnUnknown::default(),
         pace: Some(PACE),
     };
@@ -56,18 +59,17 @@ pub(crate) fn routes(catalogue: &Catalogue) -> Vec<Route> {
     let candidates = |model: &str| {
         let candidate = |provider: &&'static dyn translation::Provider| {
             let account = AccountName::new(sandbox_account(provider.name()));
-            provider.upstream_model(model).map(|upstream_model| Candidate {
-                account,
-                upstream_model,
-                official: false,
-                prices: None,
-            })
+            provider.upstream_model(model).map(|upstream_model| Candidate::new(account, upstream_model))
         };
         translation::PROVIDERS.iter().filter_map(candidate).take(ACCOUNTS_MAX).collect()
     };
     catalogue
         .iter()
-        .map(|model| Route { model: model.name.clone(), candidates: candidates(&model.name) })
+        .map(|model| Route {
+            model: model.name.clone(),
+            policy: Policy::default(),
+            candidates: candidates(&model.name),
+        })
         .collect()
 }
 

@@ -7,19 +7,17 @@ use tasks::{Considered, explain};
 use translation::fixture::write_call;
 
 use crate::cli::ExplainOptions;
-use crate::{source, wiring};
+use crate::{setup, source};
 
 /// Where the gateway would be reached, if the config does not say.
 const BASE_URL: &str = "http://127.0.0.1:8080";
-/// Where the embedded sandbox would be.
-const SANDBOX_URL: &str = "http://sandbox";
 
 pub(crate) fn run(options: &ExplainOptions) -> anyhow::Result<ExitCode> {
     let config = source::data_config(&options.data)?;
-    let routing = wiring::routing(&config, config.sandbox.embed.then_some(SANDBOX_URL))?;
+    let setup = setup::build(&config, config.sandbox.embed.then_some(setup::SANDBOX_URL))?;
     let base_url = config.server.public_url.as_deref().unwrap_or(BASE_URL);
     let draft = draft(options);
-    let considered = explain((&routing.catalogue, &routing.router), &routing.accounts, base_url, &draft);
+    let considered = explain(&setup, base_url, &draft);
     let considered = match considered {
         Ok(considered) => considered,
         Err(failure) => {

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use config::Config;
-use domain::{ClientLimits, OwnerId};
+use domain::OwnerId;
 use store::{SqliteSettings, SqliteStore};
-use tasks::{Keyring, NewKey};
+use tasks::{CurrentSetup, Keyring, NewKey};
 
 use crate::cli::{KeysAction, KeysOptions};
-use crate::source;
+use crate::{setup, source};
 
 pub(crate) async fn run(options: KeysOptions) -> anyhow::Result<ExitCode> {
     let keyring = keyring(&source::data_config(&options.data)?)?;
@@ -38,12 +38,8 @@ pub(crate) fn keyring(config: &Config) -> anyhow::Result<Keyring> {
     std::fs::create_dir_all(&config.data_dir)
         .with_context(|| format!("making {}", config.data_dir.display()))?;
     let store = SqliteStore::open(source::store_path(config), SqliteSettings::default())?;
-    let limits = ClientLimits {
-        requests_per_minute: config.limits.requests_per_minute,
-        concurrent_tasks: config.limits.concurrent_tasks,
-        budget: config.limits.budget,
-    };
-    Ok(Keyring::new(Arc::new(store), [], limits))
+    let setup = setup::build(config, config.sandbox.embed.then_some(setup::SANDBOX_URL))?;
+    Ok(Keyring::new(Arc::new(store), CurrentSetup::new(setup)))
 }
 
 async fn list(keyring: &Keyring) -> anyhow::Result<()> {

@@ -13,6 +13,7 @@ mod ledger;
 mod quarantine;
 mod sandbox_command;
 mod serve;
+mod setup;
 mod source;
 mod wiring;
 

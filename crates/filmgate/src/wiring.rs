@@ -6,16 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use config::{AccountPrice, Config, Hop};
-use domain::{Account, ClientLimits, Credential, PriceList, Scope};
+use config::Config;
+use domain::Credential;
 use frontend::admin::Admin;
 use frontend::{Draining, Gateway};
-use limits::RateLimits;
-use routing::{Candidate, Catalogue, Route, Router};
+use limits::{Limiter, LocalLimiter};
 use sandbox::Sandbox;
 use store::{SqliteSettings, SqliteStore, TaskStore};
 use tasks::{
-    AssetStorage, DeclaredKey, Deliverer, HintSettings, Keyring, LateSettings, LateWatcher, Operator, Parts,
+    AssetStorage, CurrentSetup, Deliverer, HintSettings, Keyring, LateSettings, LateWatcher, Operator, Parts,
     RetentionSettings, Shared, Spool, Sweeper, TaskService, Worker,
 };
 use tokio::net::TcpListener;
@@ -23,14 +22,12 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use upstream::Upstream;
 
-use crate::{embedded, source};
+use crate::{embedded, setup, source};
 
 /// What the worker is given beyond the timeout of a submission to store its answer.
 const WORKER_GRACE_MARGIN: Duration = Duration::from_secs(5);
 /// Idle connections kept for each upstream host.
 const IDLE_PER_HOST_MAX: usize = 32;
-/// The name of the declared key that comes from the environment.
-const ENVIRONMENT_KEY: &str = "environment";
 
 /// A gateway that serves.
 pub(crate) struct Running {
@@ -63,16 +60,18 @@ impl Running {
         let url = public_url(config, public_addr);
 
         let registry = telemetry::registry(env!("CARGO_PKG_VERSION"))?;
-        let rates = Arc::new(RateLimits::new(config.limits.tracked_keys_max));
-        let keyring = keyring(config, Arc::clone(&store));
-        let parts = parts(config, store, sandbox.as_ref(), (Arc::clone(&rates), url.clone()))?;
+        let limiter: Arc<dyn Limiter> = Arc::new(LocalLimiter::new(config.limits.tracked_keys_max));
+        let sandbox_url = sandbox.as_ref().map(|sandbox| format!("http://{}", sandbox.addr()));
+        let setup = CurrentSetup::new(setup::build(config, sandbox_url.as_deref())?);
+        let keyring = Keyring::new(Arc::clone(&store), setup.clone());
+        let parts = parts(config, store, setup, (Arc::clone(&limiter), url.clone()))?;
         let shared = Shared::new(parts, &registry).await?;
 
         let (stop, stopped) = watch::channel(false);
         let gateway = Gateway {
             tasks: TaskService::new(Arc::clone(&shared)),
             keyring: keyring.clone(),
-            rates,
+            limiter,
             settings: frontend_settings(config)?,
             registry,
             draining: Draining::default(),
@@ -220,74 +219,17 @@ fn admin_key(config: &Config) -> Option<Credential> {
     config.admin_key.clone().or_else(|| from_environment().map(Credential::new))
 }
 
-fn keyring(config: &Config, store: Arc<dyn TaskStore>) -> Keyring {
-    let defaults = ClientLimits {
-        requests_per_minute: config.limits.requests_per_minute,
-        concurrent_tasks: config.limits.concurrent_tasks,
-        budget: config.limits.budget,
-    };
-    let from_environment = std::env::var("FILMGATE_KEY").ok().filter(|key| !key.is_empty());
-    let from_environment = from_environment.map(|secret| DeclaredKey {
-        name: ENVIRONMENT_KEY.to_owned(),
-        secret,
-        limits: defaults,
-        dialect: None,
-    });
-    let from_config = config.keys.iter().map(|key| DeclaredKey {
-        name: key.name.clone(),
-        secret: key.secret.expose().to_owned(),
-        limits: ClientLimits {
-            requests_per_minute: key.requests_per_minute,
-            concurrent_tasks: key.concurrent_tasks,
-            budget: key.budget,
-        },
-        dialect: key.dialect.clone(),
-    });
-    // Of two declarations of one key the later counts, and whose the environment's is must not depend on the rest.
-    Keyring::new(store, from_config.chain(from_environment), defaults)
-}
-
-/// What decides whom a request goes to.
-pub(crate) struct Routing {
-    pub(crate) catalogue: Catalogue,
-    pub(crate) router: Router,
-    pub(crate) accounts: Vec<Account>,
-}
-
-/// The models, routes and accounts of `config`, with those of the embedded sandbox at `sandbox_url` if it has one.
-pub(crate) fn routing(config: &Config, sandbox_url: Option<&str>) -> anyhow::Result<Routing> {
-    let defaults = [
-        (Scope::Videos, &config.default_models.videos),
-        (Scope::Images, &config.default_models.images),
-        (Scope::Audio, &config.default_models.audio),
-    ];
-    let defaults = defaults.into_iter().filter_map(|(scope, model)| Some((scope, model.clone()?)));
-    let catalogue = Catalogue::builtin().with(config.models.clone(), defaults)?;
-    let mut accounts = config.accounts.clone();
-    accounts.extend(sandbox_url.map(embedded::accounts).unwrap_or_default());
-    let routes = if config.routes.is_empty() && sandbox_url.is_some() {
-        embedded::routes(&catalogue)
-    } else {
-        routes(config, &accounts)?
-    };
-    Ok(Routing { catalogue, router: Router::new(routes), accounts })
-}
-
 fn parts(
     config: &Config,
     store: Arc<dyn TaskStore>,
-    sandbox: Option<&Sandbox>,
-    (rates, base_url): (Arc<RateLimits>, String),
+    setup: CurrentSetup,
+    (limiter, base_url): (Arc<dyn Limiter>, String),
 ) -> anyhow::Result<Parts> {
-    let sandbox_url = sandbox.map(|sandbox| format!("http://{}", sandbox.addr()));
-    let Routing { catalogue, router, accounts } = routing(config, sandbox_url.as_deref())?;
     Ok(Parts {
         store,
-        catalogue,
-        router,
-        accounts,
+        setup,
         upstream: way_out(config)?,
-        rates,
+        limiter,
         assets: AssetStorage::new(config.data_dir.join("assets")),
         spool: spool(config)?,
         settings: task_settings(config, base_url, hint_settings(config)?),
@@ -406,62 +348,4 @@ fn callback_settings(config: &Config) -> tasks::CallbackSettings {
         allow_http: callbacks.allow_http,
         signer: tasks::Signer::new(&config.callback_secrets),
     }
-}
-
-/// The operator's routes, with the provider's own model names where the operator gives none.
-fn routes(config: &Config, accounts: &[Account]) -> anyhow::Result<Vec<Route>> {
-    let candidate = |model: &str, hop: &Hop| {
-        let upstream_model = match &hop.upstream_model {
-            Some(upstream_model) => upstream_model.clone(),
-            None => usual_model(model, hop, accounts)?,
-        };
-        let account = accounts.iter().find(|account| account.name == hop.account);
-        let official = account.is_some_and(|account| account.official);
-        let prices = price(config, hop, &upstream_model).cloned().map(Arc::new);
-        Ok(Candidate { account: hop.account.clone(), upstream_model, official, prices })
-    };
-    let route = |route: &config::Route| {
-        let candidates: anyhow::Result<Vec<Candidate>> =
-            route.hops.iter().map(|hop| candidate(&route.model, hop)).collect();
-        let route = Route { model: route.model.clone(), candidates: candidates? };
-        check_prices(&route)?;
-        Ok(route)
-    };
-    config.routes.iter().map(route).collect()
-}
-
-/// What a hop costs: as it says itself, or else its account.
-fn price<'a>(config: &'a Config, hop: &'a Hop, upstream_model: &str) -> Option<&'a PriceList> {
-    let of_account = || {
-        let is_it =
-            |price: &&AccountPrice| price.account == hop.account && price.upstream_model == upstream_model;
-        config.prices.iter().find(is_it).map(|price| &price.price)
-    };
-    hop.price.as_ref().or_else(of_account)
-}
-
-/// Where one way to serve a model has a price, another without one would never be gone.
-fn check_prices(route: &Route) -> anyhow::Result<()> {
-    let (priced, free): (Vec<_>, Vec<_>) =
-        route.candidates.iter().partition(|candidate| candidate.prices.is_some());
-    let free: Vec<String> = free
-        .iter()
-        .map(|candidate| format!("{} ({})", candidate.account, candidate.upstream_model))
-        .collect();
-    anyhow::ensure!(
-        priced.is_empty() || free.is_empty(),
-        "routes: {} has a price by some accounts, but none by {}; give one, if only \"0\"",
-        route.model,
-        free.join(", ")
-    );
-    Ok(())
-}
-
-fn usual_model(model: &str, hop: &Hop, accounts: &[Account]) -> anyhow::Result<String> {
-    let account = accounts.iter().find(|account| account.name == hop.account);
-    let provider = account.and_then(|account| translation::provider(&account.provider));
-    let usual = provider.and_then(|provider| provider.upstream_model(model));
-    usual.with_context(|| {
-        format!("routes: account {} has no model of its own for {model}; give an upstream_model", hop.account)
-    })
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use limits::RateLimits;
+use limits::Limiter;
 use matchit::InsertError;
 use tasks::{Keyring, TaskService};
 use tokio::net::TcpListener;
@@ -20,7 +20,7 @@ pub struct Gateway {
     /// For whom.
     pub keyring: Keyring,
     /// How often.
-    pub rates: Arc<RateLimits>,
+    pub limiter: Arc<dyn Limiter>,
     /// Within which bounds.
     pub settings: Settings,
     /// Where the metrics are registered.

@@ -70,7 +70,7 @@ where
         // Everything that waits for something of ours.
         .layer(DeadlineLayer::new(settings.request_timeout))
         .layer(AuthenticateLayer::new(gateway.keyring.clone()))
-        .layer(ClientLimitsLayer::new(Arc::clone(&gateway.rates)))
+        .layer(ClientLimitsLayer::new(Arc::clone(&gateway.limiter)))
         // Not before it is known who sends it: strangers cannot make us hold their bytes.
         .layer(WholeBodyLayer::new(bodies))
         .service(handlers(gateway, metrics, base_url));

@@ -136,12 +136,11 @@ impl Entry {
     fn into_specs(self) -> impl Iterator<Item = ModelSpec> {
         let Shared { scope, images, videos_max, aspect_ratios, resolutions } = self.spec;
         self.names.into_iter().map(move |name| ModelSpec {
-            name,
-            scope,
             images,
             videos_max,
             aspect_ratios: aspect_ratios.clone(),
             resolutions: resolutions.clone(),
+            ..ModelSpec::new(name, scope)
         })
     }
 }

@@ -2,7 +2,14 @@
 //! No clock, no I/O: what changes with time comes in as an argument.
 
 mod catalogue;
+mod condition;
+mod health;
+mod order;
 mod plan;
+mod route;
 
 pub use catalogue::{Catalogue, CatalogueError};
-pub use plan::{Candidate, Plan, Route, Router};
+pub use condition::{Condition, OutReason, Standing};
+pub use health::HealthSettings;
+pub use plan::{Asked, Plan, Planned, Rank, Reason, Rejected, Rejection, Router};
+pub use route::{Candidate, Policy, Route};

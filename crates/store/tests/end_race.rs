@@ -62,8 +62,12 @@ async fn make(store: Arc<SqliteStore>, number: u64) {
 }
 
 async fn end(store: Arc<SqliteStore>, mut claim: Claim, events: Vec<TaskEvent>) -> Result<u64, StoreError> {
-    let plan =
-        NewAttempt { account: AccountName::new("main"), provider: "v2".into(), upstream_model: "m".into() };
+    let plan = NewAttempt {
+        account: AccountName::new("main"),
+        provider: "v2".into(),
+        upstream_model: "m".into(),
+        account_version: String::new(),
+    };
     let handle = claim.task.id.as_str().to_owned();
     for event in
         [TaskEvent::SubmitIntended { plan }, TaskEvent::Accepted { handle }].into_iter().chain(events)

@@ -82,7 +82,7 @@ fn added_by_3() -> Task {
     });
     request.callback =
         Some(Callback { url: "https://example.com/done".into(), events: vec!["completed".into()] });
-    request.preference = Some(Preference::Official);
+    request.preference = Preference::official();
     let source =
         Source { needs_credential: true, ..Source::open(MediaKind::Video, "https://up.example/1.mp4") };
     let collecting = TaskState::Collecting { handle: "up-1".into(), since: at(2), sources: vec![source] };
@@ -166,6 +166,7 @@ fn attempts(last: AttemptOutcome) -> Vec<Attempt> {
             account: AccountName::new("kie-main"),
             provider: "kie".into(),
             upstream_model: "veo3_fast".into(),
+            account_version: String::new(),
         },
         intended_at: at(1),
         outcome,

@@ -33,7 +33,7 @@ pub(crate) async fn expire(held: Held<'_>) -> Result<(), StepError> {
 pub(crate) async fn ask(held: &Held<'_>) {
     let Some(attempt) = held.task.attempt() else { return };
     let AttemptOutcome::Accepted { handle, .. } = &attempt.outcome else { return };
-    let Some(account) = held.shared.accounts.get(&attempt.plan.account) else { return };
+    let Some(account) = held.shared.account(&attempt.plan) else { return };
     let Some(provider) = translation::provider(&attempt.plan.provider) else { return };
     let target =
         PollTarget { handle, upstream_model: &attempt.plan.upstream_model, request: &held.task.request };

@@ -201,9 +201,9 @@ pub(crate) fn sources(task: &Task) -> Vec<Source> {
 }
 
 async fn copy(shared: &Shared, task: &Task, source: &Source) -> Result<Output, String> {
-    let account = task.attempt().and_then(|attempt| shared.accounts.get(&attempt.plan.account));
+    let account = task.attempt().and_then(|attempt| shared.account(&attempt.plan));
     let account = account.ok_or("its account is not configured any more")?;
-    let result = try_copy((shared, task), account, source).await;
+    let result = try_copy((shared, task), &account, source).await;
     shared.metrics.copied(account.name.as_str(), if result.is_ok() { "copied" } else { "failed" });
     result
 }

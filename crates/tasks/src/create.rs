@@ -7,9 +7,11 @@ use domain::{
     AssetId, AttemptOutcome, Basis, Callback, Client, Draft, DraftBasis, DraftInput, DraftMedia, Failure,
     FailureKind, GenerationRequest, Input, Media, Quote, Task, TaskId, TaskState,
 };
+use routing::{Asked, Condition};
 use sha2::{Digest as _, Sha256};
 use store::{Admission, IdempotencyKey, StoreError, Terms};
 
+use crate::setup::Setup;
 use crate::shared::store_failure;
 use crate::{TaskService, clock, idempotency};
 
@@ -84,8 +86,9 @@ impl TaskService {
             draft.model.get_or_insert_with(|| task.request.model.clone());
             draft.scope.get_or_insert(task.request.scope);
         }
-        let model = self.shared.catalogue.resolve(&draft)?;
-        if !self.shared.router.serves(&model.name) {
+        let setup = self.shared.setup.get();
+        let model = setup.catalogue.resolve(&draft)?;
+        if !setup.router.serves(&model.name) {
             let text = format!("model: \"{}\" is not served by this gateway", model.name);
             return Err(Failure::new(FailureKind::ModelNotFound, text));
         }
@@ -97,7 +100,7 @@ impl TaskService {
             output: draft.output,
             basis: source.map(|source| source.basis),
             callback: draft.callback,
-            preference: draft.preference,
+            preference: draft.preference.within(&client.access.preference),
             vendor: draft.vendor,
             ..GenerationRequest::new(scope, model, draft.prompt)
         };
@@ -117,7 +120,7 @@ impl TaskService {
             }
             request.inputs.push(Input { role, media });
         }
-        let quote = match self.quote(&request) {
+        let quote = match quote(&setup, &request) {
             Ok(quote) => quote,
             Err(failure) => {
                 self.drop_again(&kept).await;
@@ -193,13 +196,6 @@ impl TaskService {
         Ok(Created { task: (*task).clone(), replayed: true })
     }
 
-    /// What the request may cost, with whom it may go to.
-    fn quote(&self, request: &GenerationRequest) -> Result<Quote, Failure> {
-        self.shared.router.plan(request).quote(request).ok_or_else(|| {
-            Failure::new(FailureKind::InvalidRequest, "this gateway has no price for what is asked for")
-        })
-    }
-
     /// Refuses a listener that no message could ever reach, while its client still listens.
     fn check_callback(&self, callback: Option<&Callback>) -> Result<(), Failure> {
         let Some(Callback { url, .. }) = callback else { return Ok(()) };
@@ -244,6 +240,17 @@ impl TaskService {
             self.shared.assets.remove(id).await;
         }
     }
+}
+
+/// What the request may cost, with whom it may go to.
+fn quote(setup: &Setup, request: &GenerationRequest) -> Result<Quote, Failure> {
+    let plan = setup.router.plan(&Asked::new(request, 0), &|_| Condition::default());
+    if !plan.is_possible() {
+        return Err(Failure::new(FailureKind::NoRoute, "no account may take this request"));
+    }
+    plan.quote(request).ok_or_else(|| {
+        Failure::new(FailureKind::InvalidRequest, "this gateway has no price for what is asked for")
+    })
 }
 
 fn ended_in_vain(task: &Task) -> bool {

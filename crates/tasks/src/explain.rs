@@ -2,13 +2,12 @@
 //! sent, and why the others would not be.
 
 use domain::{
-    Account, AccountName, Call, Draft, DraftMedia, Failure, FailureKind, GenerationRequest, Input, Media,
-    Money, Quote,
+    AccountName, Call, Draft, DraftMedia, Failure, FailureKind, GenerationRequest, Input, Media, Money, Quote,
 };
-use routing::{Candidate, Catalogue, Router};
+use routing::{Asked, Candidate, Condition};
 use translation::SubmitContext;
 
-use crate::localize;
+use crate::{Setup, localize};
 
 /// One account that was considered.
 #[derive(Debug)]
@@ -27,14 +26,9 @@ pub struct Considered {
 
 /// The accounts that would be tried for `draft`, in order. Media in the request itself is taken for URLs. The failure is
 /// that of the request.
-pub fn explain(
-    (catalogue, router): (&Catalogue, &Router),
-    accounts: &[Account],
-    base_url: &str,
-    draft: &Draft,
-) -> Result<Vec<Considered>, Failure> {
-    let model = catalogue.resolve(draft)?;
-    if !router.serves(&model.name) {
+pub fn explain(setup: &Setup, base_url: &str, draft: &Draft) -> Result<Vec<Considered>, Failure> {
+    let model = setup.catalogue.resolve(draft)?;
+    if !setup.router.serves(&model.name) {
         let text = format!("model: \"{}\" is not served by this gateway", model.name);
         return Err(Failure::new(FailureKind::ModelNotFound, text));
     }
@@ -46,23 +40,23 @@ pub fn explain(
     let request = GenerationRequest {
         inputs: inputs.map(|(input, role)| Input { role, media: media(&input.media) }).collect(),
         output: draft.output.clone(),
-        preference: draft.preference,
+        preference: draft.preference.clone(),
         vendor: draft.vendor.clone(),
         ..GenerationRequest::new(model.scope, &model.name, &draft.prompt)
     };
-    let plan = router.plan(&request);
+    let plan = setup.router.plan(&Asked::new(&request, 0), &|_| Condition::default());
     let quote = plan.quote(&request);
-    let each = plan.candidates.into_iter();
-    Ok(each.map(|candidate| consider(candidate, (accounts, base_url), quote.as_ref(), &request)).collect())
+    let each = plan.candidates.into_iter().map(|planned| planned.candidate);
+    Ok(each.map(|candidate| consider(candidate, (setup, base_url), quote.as_ref(), &request)).collect())
 }
 
 fn consider(
     Candidate { account: name, upstream_model, .. }: Candidate,
-    (accounts, base_url): (&[Account], &str),
+    (setup, base_url): (&Setup, &str),
     quote: Option<&Quote>,
     request: &GenerationRequest,
 ) -> Considered {
-    let account = accounts.iter().find(|account| account.name == name);
+    let account = setup.accounts.get(&name);
     let provider = account.map(|account| account.provider.clone()).unwrap_or_default();
     let verdict = translation::provider(&provider).ok_or_else(|| "it is not configured".to_owned());
     let price = quote.and_then(|quote| quote.price(&name, &upstream_model));

@@ -202,7 +202,7 @@ impl<'a> Held<'a> {
         self.shared.watchers.changed(&self.task);
         let live = self.task.attempt().is_some_and(|attempt| attempt.outcome.is_live());
         if self.task.state.is_terminal() || !live {
-            self.shared.give_slot_back(&self.task.id);
+            self.shared.slots.give_back(&self.task.id).await;
         }
         if let Some(end) = end {
             if end.message.is_some() {

@@ -98,11 +98,11 @@ impl TaskService {
         let task = self.shared.store.load(&id).await.map_err(|error| store_failure(&error))?;
         let task = task.ok_or_else(unknown)?;
         let attempt = task.attempts.iter().find(|attempt| attempt.number == number).ok_or_else(unknown)?;
-        let account = self.shared.accounts.get(&attempt.plan.account);
+        let account = self.shared.account(&attempt.plan);
         let account = account.filter(|account| account.provider == attempt.plan.provider);
         let provider = translation::provider(&attempt.plan.provider);
         let (account, provider) = account.zip(provider).ok_or_else(unknown)?;
-        if let CallbackProof::Forged(reason) = prove(&self.shared, (account, provider), call).await
+        if let CallbackProof::Forged(reason) = prove(&self.shared, (&account, provider), call).await
             && !failpoints::removed("callback_signature")
         {
             tracing::warn!(task = %id, account = %account.name, reason, "a callback is not from the upstream");

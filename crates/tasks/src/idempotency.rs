@@ -45,7 +45,7 @@ fn fingerprint(draft: &Draft) -> [u8; 32] {
     let inputs: Vec<Value> = inputs.iter().map(input).collect();
     let mut asked = json!({
         "scope": scope, "model": model, "prompt": prompt, "inputs": inputs, "output": output, "basis": basis,
-        "callback": callback, "preference": preference, "vendor": vendor,
+        "callback": callback, "preference": (!preference.is_empty()).then_some(preference), "vendor": vendor,
     });
     asked.sort_all_objects();
     Sha256::digest(asked.to_string()).into()
@@ -104,7 +104,7 @@ mod tests {
                 callback: Some(Callback { url: "https://a".into(), events: vec![] }),
                 ..Draft::default()
             },
-            Draft { preference: Some(Preference::Official), ..Draft::default() },
+            Draft { preference: Preference::official(), ..Draft::default() },
             Draft { vendor: vendor("{}"), ..Draft::default() },
             Draft { vendor: vendor(r#"{"a":[1,2]}"#), ..Draft::default() },
             Draft { vendor: vendor(r#"{"a":[2,1]}"#), ..Draft::default() },

@@ -4,12 +4,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use domain::{Client, ClientLimits, Failure, FailureKind, Money, OwnerId};
+use domain::{Access, Client, ClientLimits, Failure, FailureKind, Money, OwnerId};
 use sha2::{Digest as _, Sha256};
 use store::{KeyRecord, StoreError, TaskStore};
 use subtle::ConstantTimeEq as _;
 
 use crate::clock;
+use crate::setup::CurrentSetup;
 use crate::shared::store_failure;
 
 /// Begins every generated key, so that leak scanners and people recognise one.
@@ -24,7 +25,13 @@ const PRESENTED_BYTES_MAX: usize = 512;
 #[derive(Clone)]
 pub struct Keyring {
     store: Arc<dyn TaskStore>,
-    declared: Arc<HashMap<[u8; 32], Client>>,
+    setup: CurrentSetup,
+}
+
+/// The keys that stand in the config, and what those of the store may use that say nothing of it.
+#[derive(Default)]
+pub struct Declared {
+    clients: HashMap<[u8; 32], Client>,
     defaults: ClientLimits,
 }
 
@@ -38,6 +45,8 @@ pub struct DeclaredKey {
     pub limits: ClientLimits,
     /// The API that it speaks where several claim the same path.
     pub dialect: Option<String>,
+    /// Which models and accounts it may use.
+    pub access: Access,
 }
 
 /// A key to be made.
@@ -55,18 +64,22 @@ pub struct NewKey {
     pub dialect: Option<String>,
 }
 
-impl Keyring {
-    /// The keys of the store and those that the config declares.
-    pub fn new(
-        store: Arc<dyn TaskStore>,
-        declared: impl IntoIterator<Item = DeclaredKey>,
-        defaults: ClientLimits,
-    ) -> Self {
-        let declared = declared.into_iter().map(|key| {
-            let owner = OwnerId::new(format!("config:{}", key.name));
-            (digest(&key.secret), Client { owner, limits: key.limits, dialect: key.dialect })
+impl Declared {
+    /// These keys, and `defaults` for those of the store. Of two with the same secret the later counts.
+    pub fn new(keys: impl IntoIterator<Item = DeclaredKey>, defaults: ClientLimits) -> Self {
+        let clients = keys.into_iter().map(|key| {
+            let DeclaredKey { name, secret, limits, dialect, access } = key;
+            let owner = OwnerId::new(format!("config:{name}"));
+            (digest(&secret), Client { owner, limits, dialect, access: Arc::new(access) })
         });
-        Self { store, declared: Arc::new(declared.collect()), defaults }
+        Self { clients: clients.collect(), defaults }
+    }
+}
+
+impl Keyring {
+    /// The keys of the store and those that the setup declares.
+    pub fn new(store: Arc<dyn TaskStore>, setup: CurrentSetup) -> Self {
+        Self { store, setup }
     }
 
     /// Whose key `presented` is. Every wrong key gets the same answer.
@@ -76,14 +89,15 @@ impl Keyring {
             return Err(refused());
         }
         let digest = digest(presented);
-        if let Some(client) = self.declared.get(&digest) {
+        let setup = self.setup.get();
+        if let Some(client) = setup.keys.clients.get(&digest) {
             return Ok(client.clone());
         }
         let record = self.store.key(&digest).await.map_err(|error| store_failure(&error))?;
         // The index has found the row by the digest; the comparison in constant time does not rely on how.
         let record =
             record.filter(|record| bool::from(record.digest.ct_eq(&digest)) && record.revoked_at.is_none());
-        record.map(|record| self.client(record)).ok_or_else(refused)
+        record.map(|record| client(record, setup.keys.defaults)).ok_or_else(refused)
     }
 
     /// Makes a key and returns it with its record; this is the only time that the key can be read.
@@ -106,7 +120,7 @@ impl Keyring {
 
     /// Whether the config or the environment declares a key.
     pub fn declares_any(&self) -> bool {
-        !self.declared.is_empty()
+        !self.setup.get().keys.clients.is_empty()
     }
 
     /// All keys of the store, oldest first.
@@ -118,15 +132,16 @@ impl Keyring {
     pub async fn revoke(&self, owner: &OwnerId) -> Result<bool, StoreError> {
         self.store.revoke_key(owner, clock::now()).await
     }
+}
 
-    fn client(&self, record: KeyRecord) -> Client {
-        let limits = ClientLimits {
-            requests_per_minute: record.requests_per_minute.unwrap_or(self.defaults.requests_per_minute),
-            concurrent_tasks: record.concurrent_tasks.unwrap_or(self.defaults.concurrent_tasks),
-            budget: record.budget.or(self.defaults.budget),
-        };
-        Client { owner: record.owner, limits, dialect: record.dialect }
-    }
+fn client(record: KeyRecord, defaults: ClientLimits) -> Client {
+    let limits = ClientLimits {
+        requests_per_minute: record.requests_per_minute.unwrap_or(defaults.requests_per_minute),
+        concurrent_tasks: record.concurrent_tasks.unwrap_or(defaults.concurrent_tasks),
+        budget: record.budget.or(defaults.budget),
+        ..defaults
+    };
+    Client { owner: record.owner, limits, dialect: record.dialect, access: Arc::default() }
 }
 
 /// 256 random bits.

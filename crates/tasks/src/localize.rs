@@ -74,7 +74,7 @@ async fn fetched(held: &Held<'_>, index: usize, role: Role, url: &str) -> Result
         .await
         .map_err(|error| later_or(held, error.failure(&field)))?;
     if matches!(role, Role::FirstFrame | Role::LastFrame | Role::Reference | Role::Mask)
-        && let Some(model) = held.shared.catalogue.get(&held.task.request.model)
+        && let Some(model) = held.shared.setup.get().catalogue.get(&held.task.request.model)
     {
         model.images.check_type(&field, &media_type, bytes).map_err(Unready::Never)?;
     }

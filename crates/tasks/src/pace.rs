@@ -17,7 +17,7 @@ const DEFAULT_PACE: Pace = Pace {
 /// The account's own pace, else the provider's.
 pub(crate) fn of(held: &Held<'_>) -> Pace {
     let Some(attempt) = held.task.attempt() else { return DEFAULT_PACE };
-    let account = held.shared.accounts.get(&attempt.plan.account);
+    let account = held.shared.account(&attempt.plan);
     let provider = || translation::provider(&attempt.plan.provider).map(|provider| provider.pace());
     account.and_then(|account| account.pace).or_else(provider).unwrap_or(DEFAULT_PACE)
 }

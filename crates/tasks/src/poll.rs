@@ -7,7 +7,7 @@ use translation::{PollTarget, Progress, Results};
 
 use crate::held::{Held, StepError};
 use crate::shared::Shared;
-use crate::{cancel, clock, collect, failover, pace};
+use crate::{cancel, clock, collect, failover, pace, submit};
 
 /// Polls slow down by this factor while an upstream gives no clear answer.
 const UNCLEAR_SLOWDOWN: u32 = 2;
@@ -37,7 +37,7 @@ pub(crate) async fn step(mut held: Held<'_>) -> Result<(), StepError> {
             tracing::info!(task = %held.task.id, kind = failure.kind.name(), "the upstream failed");
             tracing::debug!(task = %held.task.id, reason = %failure, "what it said");
             held.apply(TaskEvent::AttemptFailed { reason: failure.to_string() })?;
-            let plan = held.shared.router.plan_for(&held.task);
+            let plan = submit::plan(held.shared, &held.task);
             failover::try_again(held, failure, &plan).await
         }
         Progress::Unclear { reason } => {
@@ -77,7 +77,7 @@ async fn unclear(held: Held<'_>) -> Result<(), StepError> {
 pub(crate) async fn ask(shared: &Shared, task: &Task) -> Option<Progress> {
     let attempt = task.attempt()?;
     let AttemptOutcome::Accepted { handle, .. } = &attempt.outcome else { return None };
-    let account = shared.accounts.get(&attempt.plan.account)?;
+    let account = shared.account(&attempt.plan)?;
     let provider = translation::provider(&attempt.plan.provider)?;
     if handle.is_empty() {
         // It answered with its results, and there is nobody to ask.

@@ -3,6 +3,7 @@
 //! counts. Without one the task is held, never submitted again by itself, and at the end the account's policy decides.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use domain::{
     Account, Attempt, Call, Failure, FailureKind, Media, OnUnknown, Retry, Settlement, Task, TaskEvent,
     TaskId, TaskState,
 };
-use limits::{LimitKey, RateDecision};
+use limits::RateVerdict;
 use sha2::{Digest as _, Sha256};
 use store::StoreError;
 use translation::{Found, LostSubmission, Provider, Results, SubmitOutcome};
@@ -109,16 +110,16 @@ enum Shown {
 }
 
 /// A submission in doubt, and whom to ask about it.
-struct Asked<'a> {
-    account: &'a Account,
+struct Asked {
+    account: Arc<Account>,
     provider: &'static dyn Provider,
     attempt: Attempt,
 }
 
-impl<'a> Asked<'a> {
-    fn of(held: &Held<'a>) -> Option<Self> {
+impl Asked {
+    fn of(held: &Held<'_>) -> Option<Self> {
         let attempt = held.task.attempt()?.clone();
-        let account = held.shared.accounts.get(&attempt.plan.account)?;
+        let account = held.shared.account(&attempt.plan)?;
         let provider = translation::provider(&attempt.plan.provider)?;
         (account.provider == attempt.plan.provider).then_some(Self { account, provider, attempt })
     }
@@ -245,9 +246,12 @@ fn unread(held: &Held<'_>, source: StoreError) -> StepError {
 }
 
 /// Submits the same bytes with the same key, which the upstream answers as it answered the first time.
-async fn repeat(held: &mut Held<'_>, asked: &Asked<'_>) -> Result<Shown, StepError> {
+async fn repeat(held: &mut Held<'_>, asked: &Asked) -> Result<Shown, StepError> {
     let shared = held.shared;
-    if !asked.key_is_known(shared) || !asked.can_be_repeated(&held.task) || !has_room(shared, asked.account) {
+    if !asked.key_is_known(shared)
+        || !asked.can_be_repeated(&held.task)
+        || !has_room(shared, &asked.account).await
+    {
         return Ok(Shown::Nothing);
     }
     held.outlast(shared.settings.submit_timeout).await?;
@@ -279,13 +283,12 @@ async fn repeat(held: &mut Held<'_>, asked: &Asked<'_>) -> Result<Shown, StepErr
 }
 
 /// A repetition is a submission to the upstream's rate limit.
-fn has_room(shared: &Shared, account: &Account) -> bool {
-    let key = LimitKey::Account(account.name.clone());
-    matches!(shared.rates.check(&key, account.requests_per_minute), RateDecision::Allowed(_))
+async fn has_room(shared: &Shared, account: &Account) -> bool {
+    matches!(submit::count(shared, account).await, RateVerdict::Allowed(_))
 }
 
 /// Looks for the submission by our name for it, or in the list of recent tasks.
-async fn search(held: &mut Held<'_>, asked: &Asked<'_>) -> Result<Shown, StepError> {
+async fn search(held: &mut Held<'_>, asked: &Asked) -> Result<Shown, StepError> {
     let shared = held.shared;
     let key = asked.key(&held.task);
     let Some(call) = asked.provider.encode_find(&asked.lost(&key, &held.task)) else {
@@ -320,7 +323,7 @@ async fn search(held: &mut Held<'_>, asked: &Asked<'_>) -> Result<Shown, StepErr
 }
 
 /// The upstream does not know the submission: believed when it has said so often enough, and not at once.
-fn absent(held: &Held<'_>, asked: &Asked<'_>) -> Shown {
+fn absent(held: &Held<'_>, asked: &Asked) -> Shown {
     let settings = &held.shared.settings;
     let has_settled = clock::now() >= asked.attempt.intended_at.plus(settings.absent_after);
     if has_settled && held.shared.lost.absent(&held.task.id) >= settings.absent_looks {
@@ -367,7 +370,7 @@ async fn refused(mut held: Held<'_>, failure: Failure) -> Result<(), StepError> 
     tracing::info!(task = %held.task.id, kind = failure.kind.name(), "the upstream did not take the task");
     tracing::debug!(task = %held.task.id, reason = %failure, "how it is known");
     held.apply(TaskEvent::AttemptFailed { reason: failure.to_string() })?;
-    let plan = held.shared.router.plan_for(&held.task);
+    let plan = submit::plan(held.shared, &held.task);
     failover::try_again(held, failure, &plan).await
 }
 
@@ -410,7 +413,7 @@ async fn give_up(mut held: Held<'_>) -> Result<(), StepError> {
     tracing::warn!(task = %held.task.id, outcome, "what became of a submission could not be established in time");
     if outcome == "resubmitted" {
         tracing::warn!(task = %held.task.id, RESUBMITTED);
-        held.apply(TaskEvent::AttemptFailed { reason: RESUBMITTED.to_owned() })?;
+        held.apply(TaskEvent::AttemptAbandoned { reason: RESUBMITTED.to_owned() })?;
     } else {
         held.apply(TaskEvent::DeadlinePassed)?;
     }
@@ -418,7 +421,7 @@ async fn give_up(mut held: Held<'_>) -> Result<(), StepError> {
 }
 
 fn policy(shared: &Shared, task: &Task) -> OnUnknown {
-    let account = task.attempt().and_then(|attempt| shared.accounts.get(&attempt.plan.account));
+    let account = task.attempt().and_then(|attempt| shared.account(&attempt.plan));
     account.map_or(OnUnknown::Hold, |account| account.on_unknown)
 }
 

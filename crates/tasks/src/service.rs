@@ -96,7 +96,8 @@ impl TaskService {
 
     /// The models that some account serves.
     pub fn models(&self) -> Vec<ModelListing> {
-        let served = self.shared.catalogue.iter().filter(|model| self.shared.router.serves(&model.name));
+        let setup = self.shared.setup.get();
+        let served = setup.catalogue.iter().filter(|model| setup.router.serves(&model.name));
         served.map(|model| ModelListing { name: model.name.clone(), scope: model.scope }).collect()
     }
 

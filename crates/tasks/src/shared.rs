@@ -1,11 +1,12 @@
 //! What service and worker share.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use domain::{Account, AccountName, AttemptOutcome, Failure, FailureKind, Task, TaskId, with_sources};
-use limits::{LimitKey, Permit, RateLimits, Slots};
-use routing::{Catalogue, Router};
+use domain::{
+    Account, AccountName, AttemptOutcome, Failure, FailureKind, NewAttempt, Task, TaskId, with_sources,
+};
+use limits::{Holding, LimitKey, Limiter};
 use store::{StoreError, TaskStore};
 use tokio::sync::Notify;
 use upstream::Upstream;
@@ -16,6 +17,8 @@ use crate::line::Lines;
 use crate::live::LiveView;
 use crate::metrics::Metrics;
 use crate::resolve::Lost;
+use crate::setup::{CurrentSetup, Setup};
+use crate::slots::Slots;
 use crate::spool::{Fact, Spool};
 use crate::watch::Watchers;
 use crate::{AssetStorage, Settings};
@@ -24,16 +27,12 @@ use crate::{AssetStorage, Settings};
 pub struct Parts {
     /// Where tasks are kept.
     pub store: Arc<dyn TaskStore>,
-    /// The public models.
-    pub catalogue: Catalogue,
-    /// Which accounts serve them.
-    pub router: Router,
-    /// The accounts that routes may name.
-    pub accounts: Vec<Account>,
+    /// Models, accounts, routes, keys and limits.
+    pub setup: CurrentSetup,
     /// The way out.
     pub upstream: Upstream,
-    /// Request rates of accounts.
-    pub rates: Arc<RateLimits>,
+    /// Counts what is used of the limits.
+    pub limiter: Arc<dyn Limiter>,
     /// Where media is kept.
     pub assets: AssetStorage,
     /// Upstreams' ids that the store did not take.
@@ -45,11 +44,9 @@ pub struct Parts {
 /// The parts, and what the running process remembers besides.
 pub struct Shared {
     pub(crate) store: Arc<dyn TaskStore>,
-    pub(crate) catalogue: Catalogue,
-    pub(crate) router: Router,
-    pub(crate) accounts: HashMap<AccountName, Account>,
+    pub(crate) setup: CurrentSetup,
     pub(crate) upstream: Upstream,
-    pub(crate) rates: Arc<RateLimits>,
+    pub(crate) limiter: Arc<dyn Limiter>,
     pub(crate) assets: AssetStorage,
     pub(crate) settings: Settings,
     pub(crate) metrics: Metrics,
@@ -75,9 +72,7 @@ pub struct Shared {
     pub(crate) asked_to_stop: Mutex<HashSet<TaskId>>,
     /// Who waits for tasks to change.
     pub(crate) watchers: Watchers,
-    slots: Slots,
-    /// The account slot that each task with a live attempt holds.
-    held: Mutex<HashMap<TaskId, Permit>>,
+    pub(crate) slots: Slots,
 }
 
 impl Shared {
@@ -85,18 +80,15 @@ impl Shared {
     /// Registers its metrics with `registry`; fails if they are registered already.
     pub async fn new(parts: Parts, registry: &prometheus::Registry) -> Result<Arc<Self>, StartError> {
         let live = parts.store.live_attempts().await?;
-        let slots = Slots::default();
-        let held = live.into_iter().map(|(task, account)| (task, slots.restore(&LimitKey::Account(account))));
+        let slots = Slots::new(Arc::clone(&parts.limiter));
+        slots.restore(holdings(&parts.setup.get(), live)).await;
         let live = LiveView::new(parts.settings.live_view_max);
         let shared = Self {
             live,
-            held: Mutex::new(held.collect()),
             store: parts.store,
-            catalogue: parts.catalogue,
-            router: parts.router,
-            accounts: parts.accounts.into_iter().map(|account| (account.name.clone(), account)).collect(),
+            setup: parts.setup,
             upstream: parts.upstream,
-            rates: parts.rates,
+            limiter: parts.limiter,
             assets: parts.assets,
             spool: parts.spool,
             at_work: AtWork::default(),
@@ -150,23 +142,25 @@ impl Shared {
         }
     }
 
-    /// Takes a slot at `account` for `task` if one is free.
-    pub(crate) fn take_slot(&self, task: &TaskId, account: &Account) -> bool {
-        let key = LimitKey::Account(account.name.clone());
-        let Some(permit) = self.slots.try_acquire(&key, account.concurrent_tasks) else { return false };
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(task.clone(), permit);
-        true
+    /// The account that an attempt was made by.
+    pub(crate) fn account(&self, plan: &NewAttempt) -> Option<Arc<Account>> {
+        self.setup.get().accounts.get(&plan.account).cloned()
     }
 
     /// Whether the upstream of `task` was asked to stop before; it is from now on.
     pub(crate) fn was_asked_to_stop(&self, task: &TaskId) -> bool {
         !self.asked_to_stop.lock().unwrap_or_else(PoisonError::into_inner).insert(task.clone())
     }
+}
 
-    /// Gives back the slot that `task` holds, if it holds one.
-    pub(crate) fn give_slot_back(&self, task: &TaskId) {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner).remove(task);
-    }
+/// The slots of tasks that upstreams work on.
+fn holdings(setup: &Setup, live: Vec<(TaskId, AccountName)>) -> Vec<Holding> {
+    let keys = |account: AccountName| {
+        let provider = setup.accounts.get(&account).map(|account| account.provider.clone());
+        let bounded = provider.filter(|provider| setup.provider(provider).concurrent_tasks.is_some());
+        std::iter::once(LimitKey::Account(account)).chain(bounded.map(LimitKey::Provider)).collect()
+    };
+    live.into_iter().map(|(task, account)| Holding { task, keys: keys(account) }).collect()
 }
 
 /// Why the work on tasks cannot begin.

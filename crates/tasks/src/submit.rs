@@ -1,15 +1,17 @@
 //! The step that costs money: choose an account, store the intent, send once, store what the answer proves.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Account, Failure, FailureKind, NewAttempt, Retry, TaskEvent, TaskId};
-use limits::{LimitKey, RateDecision};
-use routing::{Candidate, Plan};
+use domain::{Account, Failure, FailureKind, NewAttempt, Retry, Task, TaskEvent, TaskId};
+use limits::{LimitKey, Rate, RateVerdict};
+use routing::{Asked, Candidate, Condition, Plan, Planned};
 use translation::{Provider, SubmitContext, SubmitOutcome};
 use upstream::{Outgoing, SendError};
 
 use crate::held::{Held, LEASE_MARGIN, StepError};
 use crate::localize::Unready;
+use crate::shared::Shared;
 use crate::{clock, collect, failover, localize, pace, resolve};
 
 /// How long a task waits at least when its accounts are full. Slots come free at any time, so it is short.
@@ -22,7 +24,7 @@ enum Choice {
 }
 
 struct Sending {
-    account: Account,
+    account: Arc<Account>,
     provider: &'static dyn Provider,
     plan: NewAttempt,
     outgoing: Outgoing,
@@ -31,7 +33,7 @@ struct Sending {
 pub(crate) async fn step(mut held: Held<'_>) -> Result<(), StepError> {
     let shared = held.shared;
     let Some(_room_for_its_id) = shared.spool.reserve() else { return held.put_back(FULL_RETRY_AFTER).await };
-    let plan = shared.router.plan_for(&held.task);
+    let plan = plan(shared, &held.task);
     match choose(&held, &plan).await {
         Choice::Wait(after) => held.put_back(after).await,
         Choice::Nobody(failure) => held.fail(failure).await,
@@ -42,7 +44,7 @@ pub(crate) async fn step(mut held: Held<'_>) -> Result<(), StepError> {
                 tracing::warn!("the intent is not stored");
             } else if let Err(error) = held.keep(lease).await {
                 // Nothing was sent. If the intent is stored all the same, a later claim finds it and asks, never sends.
-                held.shared.give_slot_back(&held.task.id);
+                held.shared.slots.give_back(&held.task.id).await;
                 return Err(error);
             }
             let Sending { account, provider, outgoing, .. } = *sending;
@@ -61,9 +63,9 @@ pub(crate) async fn step(mut held: Held<'_>) -> Result<(), StepError> {
 
 /// The first candidate that can express the request and has room; its slot is taken.
 async fn choose(held: &Held<'_>, plan: &Plan) -> Choice {
-    let mut full: Option<Full<'_>> = None;
+    let mut full: Option<Full> = None;
     let mut reasons = Vec::new();
-    for candidate in &plan.candidates {
+    for Planned { candidate, .. } in &plan.candidates {
         let (account, provider) = match expressible(held, candidate) {
             Ok(prepared) => prepared,
             Err(reason) => {
@@ -71,14 +73,14 @@ async fn choose(held: &Held<'_>, plan: &Plan) -> Choice {
                 continue;
             }
         };
-        match reserve(held, account) {
+        match reserve(held, &account).await {
             Err(after) => full = full.filter(|full| full.after <= after).or(Some(Full { account, after })),
             Ok(()) => {
-                let prepared = prepare(held, (account, provider), &candidate.upstream_model).await;
+                let prepared = prepare(held, (&account, provider), &candidate.upstream_model).await;
                 let outgoing = match prepared {
                     Ok(outgoing) => outgoing,
                     Err(unready) => {
-                        held.shared.give_slot_back(&held.task.id);
+                        held.shared.slots.give_back(&held.task.id).await;
                         return match unready {
                             Unready::Never(failure) => Choice::Nobody(failure),
                             Unready::Later(after) => Choice::Wait(after),
@@ -89,13 +91,9 @@ async fn choose(held: &Held<'_>, plan: &Plan) -> Choice {
                     account: account.name.clone(),
                     provider: account.provider.clone(),
                     upstream_model: candidate.upstream_model.clone(),
+                    account_version: account.version.clone(),
                 };
-                return Choice::Send(Box::new(Sending {
-                    account: account.clone(),
-                    provider,
-                    plan,
-                    outgoing,
-                }));
+                return Choice::Send(Box::new(Sending { account, provider, plan, outgoing }));
             }
         }
     }
@@ -103,22 +101,23 @@ async fn choose(held: &Held<'_>, plan: &Plan) -> Choice {
 }
 
 /// An account that may have room again after a while.
-struct Full<'a> {
-    account: &'a Account,
+struct Full {
+    account: Arc<Account>,
     after: Duration,
 }
 
-fn queue_up(held: &Held<'_>, full: &Full<'_>) -> Duration {
+fn queue_up(held: &Held<'_>, full: &Full) -> Duration {
     let spacing = Duration::from_secs(60) / full.account.requests_per_minute.max(1);
     held.shared.lines.queue_up(&full.account.name, full.after, spacing)
 }
 
 /// The account and provider of a candidate, if they can express the request at all.
-fn expressible<'a>(
-    held: &Held<'a>,
+fn expressible(
+    held: &Held<'_>,
     candidate: &Candidate,
-) -> Result<(&'a Account, &'static dyn Provider), String> {
-    let account = held.shared.accounts.get(&candidate.account).ok_or("not configured")?;
+) -> Result<(Arc<Account>, &'static dyn Provider), String> {
+    let setup = held.shared.setup.get();
+    let account = setup.accounts.get(&candidate.account).cloned().ok_or("not configured")?;
     let provider = translation::provider(&account.provider).ok_or("no such provider")?;
     let outline = localize::outline(&held.task.request, provider, &candidate.upstream_model);
     provider
@@ -168,17 +167,33 @@ pub(crate) fn attempt_key(task: &TaskId, number: u32) -> String {
 }
 
 /// Takes a slot and a share of the rate, or says how long to wait. Our own limits pace submissions, they fail none.
-fn reserve(held: &Held<'_>, account: &Account) -> Result<(), Duration> {
-    if !held.shared.take_slot(&held.task.id, account) {
+async fn reserve(held: &Held<'_>, account: &Account) -> Result<(), Duration> {
+    let provider = held.shared.setup.get().provider(&account.provider);
+    if !held.shared.slots.take(&held.task.id, account, provider).await {
         return Err(FULL_RETRY_AFTER);
     }
-    match held.shared.rates.check(&LimitKey::Account(account.name.clone()), account.requests_per_minute) {
-        RateDecision::Allowed(_) => Ok(()),
-        RateDecision::Denied { retry_after, .. } => {
-            held.shared.give_slot_back(&held.task.id);
+    match count(held.shared, account).await {
+        RateVerdict::Allowed(_) => Ok(()),
+        RateVerdict::Refused { retry_after, .. } | RateVerdict::Unavailable { retry_after } => {
+            held.shared.slots.give_back(&held.task.id).await;
             Err(retry_after)
         }
     }
+}
+
+/// Counts a submission against the rates of the account and of its provider.
+pub(crate) async fn count(shared: &Shared, account: &Account) -> RateVerdict {
+    let of_account = (LimitKey::Account(account.name.clone()), Rate::per_minute(account.requests_per_minute));
+    let provider = shared.setup.get().provider(&account.provider).requests_per_minute;
+    let of_provider = provider
+        .map(|per_minute| (LimitKey::Provider(account.provider.clone()), Rate::per_minute(per_minute)));
+    let rates: Vec<(LimitKey, Rate)> = std::iter::once(of_account).chain(of_provider).collect();
+    shared.limiter.check(&rates).await
+}
+
+/// Whom to try next for the task.
+pub(crate) fn plan(shared: &Shared, task: &Task) -> Plan {
+    shared.setup.get().router.plan(&Asked::task(task, 0), &|_| Condition::default())
 }
 
 /// What sending a submission has come to.

@@ -151,6 +151,7 @@ impl Worker {
             return;
         }
         self.gauged = Some(Instant::now());
+        self.shared.slots.renew().await;
         if let Ok(counts) = self.shared.store.live_tasks().await {
             self.shared.metrics.live(&counts);
         }

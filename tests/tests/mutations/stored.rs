@@ -82,7 +82,12 @@ fn task(id: &str) -> Task {
 }
 
 fn plan() -> NewAttempt {
-    NewAttempt { account: AccountName::new("main"), provider: "v2".into(), upstream_model: "m".into() }
+    NewAttempt {
+        account: AccountName::new("main"),
+        provider: "v2".into(),
+        upstream_model: "m".into(),
+        account_version: String::new(),
+    }
 }
 
 #[tokio::test]

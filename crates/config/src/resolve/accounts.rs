@@ -82,6 +82,9 @@ fn account(
         credential: credential?,
         requests_per_minute,
         concurrent_tasks,
+        daily: domain::DailyLimits::default(),
+        regions: Vec::new(),
+        version: String::new(),
         pace,
         on_unknown: entry.on_unknown.unwrap_or_default(),
     })

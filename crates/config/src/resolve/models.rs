@@ -30,12 +30,11 @@ pub(super) fn resolve(
             findings.add(&path, format!("\"{name}\" is the name of an earlier model"));
         }
         models.push(ModelSpec {
-            name,
-            scope: scope.unwrap_or(Scope::Videos),
             images,
             videos_max: bound(entry.videos_max),
             aspect_ratios: entry.aspect_ratios.clone(),
             resolutions: entry.resolutions.iter().map(|text| text.to_lowercase()).collect(),
+            ..ModelSpec::new(name, scope.unwrap_or(Scope::Videos))
         });
     }
     models

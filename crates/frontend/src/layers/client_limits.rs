@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use domain::{Client, Failure, FailureKind, LimitStatus};
+use domain::{Client, Failure, FailureKind};
 use http::Request;
-use limits::{LimitKey, RateDecision, RateLimits};
+use limits::{LimitKey, Limiter, Rate, RateVerdict};
 use tower::{Layer, Service};
 
 use super::BoxFuture;
@@ -15,20 +15,20 @@ use crate::context::RequestContext;
 /// The layer.
 #[derive(Clone)]
 pub(crate) struct ClientLimitsLayer {
-    rates: Arc<RateLimits>,
+    limiter: Arc<dyn Limiter>,
 }
 
 /// The service.
 #[derive(Clone)]
 pub(crate) struct ClientLimits<S> {
     inner: S,
-    rates: Arc<RateLimits>,
+    limiter: Arc<dyn Limiter>,
 }
 
 impl ClientLimitsLayer {
-    /// Counts in `rates`.
-    pub(crate) fn new(rates: Arc<RateLimits>) -> Self {
-        Self { rates }
+    /// Counts by `limiter`.
+    pub(crate) fn new(limiter: Arc<dyn Limiter>) -> Self {
+        Self { limiter }
     }
 }
 
@@ -36,13 +36,15 @@ impl<S> Layer<S> for ClientLimitsLayer {
     type Service = ClientLimits<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        ClientLimits { inner, rates: Arc::clone(&self.rates) }
+        ClientLimits { inner, limiter: Arc::clone(&self.limiter) }
     }
 }
 
 impl<S, B> Service<Request<B>> for ClientLimits<S>
 where
     S: Service<Request<B>, Response = Answer, Error = Failure, Future: Send + 'static>,
+    S: Clone + Send + 'static,
+    B: Send + 'static,
 {
     type Response = Answer;
     type Error = Failure;
@@ -53,25 +55,41 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let context = RequestContext::of(&request);
-        if let Some(client) = context.client() {
-            let (status, verdict) = count(&self.rates, client);
-            context.set_limit(status);
-            if let Err(failure) = verdict {
-                return Box::pin(async { Err(failure) });
+        let context = RequestContext::of(&request).clone();
+        // The one that is ready, and another one for the next request.
+        let ready = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, ready);
+        let limiter = Arc::clone(&self.limiter);
+        Box::pin(async move {
+            if let Some(client) = context.client() {
+                count(&*limiter, client, &context).await?;
             }
-        }
-        Box::pin(self.inner.call(request))
+            inner.call(request).await
+        })
     }
 }
 
-fn count(rates: &RateLimits, client: &Client) -> (LimitStatus, Result<(), Failure>) {
+async fn count(limiter: &dyn Limiter, client: &Client, context: &RequestContext) -> Result<(), Failure> {
     let per_minute = client.limits.requests_per_minute;
-    match rates.check(&LimitKey::Client(client.owner.clone()), per_minute) {
-        RateDecision::Allowed(status) => (status, Ok(())),
-        RateDecision::Denied { status, retry_after } => {
+    let rate = match client.limits.requests_burst {
+        Some(burst) => Rate::with_burst(per_minute, burst),
+        None => Rate::per_minute(per_minute),
+    };
+    match limiter.check(&[(LimitKey::Client(client.owner.clone()), rate)]).await {
+        RateVerdict::Allowed(standing) => {
+            if let Some(standing) = standing {
+                context.set_limit(standing.status);
+            }
+            Ok(())
+        }
+        RateVerdict::Refused { by, retry_after } => {
+            context.set_limit(by.status);
             let text = format!("too many requests: this key may make {per_minute} a minute");
-            (status, Err(Failure::new(FailureKind::RateLimited, text).with_retry_after(retry_after)))
+            Err(Failure::new(FailureKind::RateLimited, text).with_retry_after(retry_after))
+        }
+        RateVerdict::Unavailable { retry_after } => {
+            let text = "the gateway cannot count requests right now, nothing was accepted";
+            Err(Failure::new(FailureKind::Overloaded, text).with_retry_after(retry_after))
         }
     }
 }
@@ -79,6 +97,7 @@ fn count(rates: &RateLimits, client: &Client) -> (LimitStatus, Result<(), Failur
 #[cfg(test)]
 mod tests {
     use domain::{ClientLimits as Limits, OwnerId};
+    use limits::LocalLimiter;
     use tower::{ServiceBuilder, ServiceExt as _, service_fn};
 
     use super::*;
@@ -87,13 +106,14 @@ mod tests {
     #[tokio::test]
     async fn a_client_may_use_its_limit_and_no_more() {
         let inner = service_fn(|_| async { Ok::<_, Failure>(Answer::default()) });
-        let layer = ClientLimitsLayer::new(Arc::new(RateLimits::new(10)));
+        let layer = ClientLimitsLayer::new(Arc::new(LocalLimiter::new(10)));
         let service = ServiceBuilder::new().layer(layer).service(inner);
         let ask = async |owner: &str| {
             let request = matched("GET", "/v2/videos/generations/x");
             let context = RequestContext::of(&request).clone();
-            let limits = Limits { requests_per_minute: 2, concurrent_tasks: 1, budget: None };
-            context.set_client(Client { owner: OwnerId::new(owner), limits, dialect: None });
+            let limits = Limits { requests_per_minute: 2, ..Limits::default() };
+            let owner = OwnerId::new(owner);
+            context.set_client(Client { owner, limits, dialect: None, access: Arc::default() });
             (service.clone().oneshot(request).await, context.limit().unwrap().remaining)
         };
         assert!(matches!(ask("a").await, (Ok(_), 1)));
@@ -107,7 +127,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_public_is_not_counted() {
         let inner = service_fn(|_| async { Ok::<_, Failure>(Answer::default()) });
-        let layer = ClientLimitsLayer::new(Arc::new(RateLimits::new(10)));
+        let layer = ClientLimitsLayer::new(Arc::new(LocalLimiter::new(10)));
         let request = matched("GET", "/assets/a.png");
         let context = RequestContext::of(&request).clone();
         assert!(ServiceBuilder::new().layer(layer).service(inner).oneshot(request).await.is_ok());

@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{AccountName, ClientLimits, Credential};
+use domain::{Access, AccountName, ClientLimits, Credential};
 use frontend::{Draining, Gateway, Settings, StartError};
-use limits::RateLimits;
+use limits::{Limiter, LocalLimiter};
 use prometheus::{Registry, TextEncoder};
-use routing::{Candidate, Catalogue, Route, Router};
+use routing::{Candidate, Catalogue, Policy, Route, Router};
 use store::{SqliteSettings, SqliteStore, TaskStore};
 use tasks::{
-    AssetStorage, DeclaredKey, Keyring, LateSettings, Operator, Parts, RetentionSettings, Shared, Spool,
-    TaskService, Worker,
+    AssetStorage, CurrentSetup, Declared, DeclaredKey, Keyring, LateSettings, Operator, Parts,
+    RetentionSettings, Setup, Shared, Spool, TaskService, Worker,
 };
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -87,10 +87,11 @@ impl House {
     pub(crate) async fn with(settings: Settings) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let registry = Registry::new();
-        let rates = Arc::new(RateLimits::new(100));
+        let limiter: Arc<dyn Limiter> = Arc::new(LocalLimiter::new(100));
+        let setup = setup();
         let store =
             Arc::new(SqliteStore::open(dir.path().join("tasks.db"), SqliteSettings::default()).unwrap());
-        let shared = shared(store.clone(), dir.path(), rates.clone(), &registry).await;
+        let shared = shared((store.clone(), setup.clone()), dir.path(), limiter.clone(), &registry).await;
         let tasks = TaskService::new(shared.clone());
         let operator = Operator::new(shared.clone(), Some(&Credential::new(OPERATOR_KEY)));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -99,8 +100,8 @@ impl House {
         let (stop, stopped) = oneshot::channel::<()>();
         let gateway = Gateway {
             tasks: tasks.clone(),
-            keyring: keyring(store.clone()),
-            rates,
+            keyring: Keyring::new(store.clone(), setup),
+            limiter,
             settings,
             registry: registry.clone(),
             draining: draining.clone(),
@@ -170,30 +171,21 @@ pub(crate) async fn within<F: Future>(future: F) -> F::Output {
 }
 
 async fn shared(
-    store: Arc<SqliteStore>,
+    (store, setup): (Arc<SqliteStore>, CurrentSetup),
     folder: &Path,
-    rates: Arc<RateLimits>,
+    limiter: Arc<dyn Limiter>,
     registry: &Registry,
 ) -> Arc<Shared> {
-    let candidate = Candidate {
-        account: AccountName::new("nobody"),
-        upstream_model: "m".to_owned(),
-        official: false,
-        prices: None,
-    };
-    let route = Route { model: "veo3.1".to_owned(), candidates: vec![candidate] };
     let parts = Parts {
         store,
-        catalogue: Catalogue::builtin(),
-        router: Router::new([route]),
-        accounts: Vec::new(),
+        setup,
         upstream: upstream::Upstream::new(upstream::Settings {
             connect_timeout: PATIENCE,
             reply_bytes_max: 1 << 20,
             idle_per_host_max: 1,
             allow: vec![],
         }),
-        rates,
+        limiter,
         assets: AssetStorage::new(folder.join("assets")),
         spool: Spool::open(&folder.join("handles.spool"), 1 << 20).unwrap(),
         settings: task_settings(),
@@ -247,9 +239,17 @@ fn task_settings() -> tasks::Settings {
     }
 }
 
-fn keyring(store: Arc<SqliteStore>) -> Keyring {
-    let much = ClientLimits { requests_per_minute: 100_000, concurrent_tasks: 10_000, budget: None };
-    let little = ClientLimits { requests_per_minute: 2, concurrent_tasks: 1, budget: None };
+fn setup() -> CurrentSetup {
+    let candidates = vec![Candidate::new(AccountName::new("nobody"), "m")];
+    let route = Route { model: "veo3.1".to_owned(), policy: Policy::default(), candidates };
+    let keys = declared();
+    CurrentSetup::new(Setup { keys, ..Setup::new(Catalogue::builtin(), Router::new([route], 50), []) })
+}
+
+fn declared() -> Declared {
+    let much =
+        ClientLimits { requests_per_minute: 100_000, concurrent_tasks: 10_000, ..ClientLimits::default() };
+    let little = ClientLimits { requests_per_minute: 2, concurrent_tasks: 1, ..ClientLimits::default() };
     let declared = [
         (KEY, much, None),
         (OTHER_KEY, much, None),
@@ -261,6 +261,7 @@ fn keyring(store: Arc<SqliteStore>) -> Keyring {
         secret: secret.to_owned(),
         limits,
         dialect: dialect.map(str::to_owned),
+        access: Access::default(),
     });
-    Keyring::new(store, declared, little)
+    Declared::new(declared, little)
 }

@@ -74,7 +74,7 @@ pub(super) fn full_task(id: &str, owner: &str) -> Task {
     });
     task.request.callback =
         Some(Callback { url: "https://example.com/done?x=%20".into(), events: vec!["completed".into()] });
-    task.request.preference = Some(Preference::Official);
+    task.request.preference = Preference::official();
     task.request.vendor =
         Some(Vendor { api: "kie".into(), fields: fields.as_object().cloned().unwrap_or_default() });
     task
@@ -85,6 +85,7 @@ pub(super) fn plan(account: &str) -> NewAttempt {
         account: AccountName::new(account),
         provider: "kie".into(),
         upstream_model: "veo3_fast".into(),
+        account_version: String::new(),
     }
 }
 

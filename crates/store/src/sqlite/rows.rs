@@ -202,6 +202,7 @@ impl AttemptRow {
                 account: AccountName::new(self.account),
                 provider: self.provider,
                 upstream_model: self.upstream_model,
+                account_version: String::new(),
             },
             intended_at: Timestamp::from_millis(self.intended_at),
         })

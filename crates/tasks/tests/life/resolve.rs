@@ -277,7 +277,7 @@ async fn only_an_operator_who_wants_it_has_a_lost_submission_made_again() {
     }
     let (task, submissions) = ended_by(OnUnknown::Resubmit, |_settings| {}).await;
     assert_eq!((task.state.name(), submissions), ("succeeded", 2));
-    let AttemptOutcome::Failed { reason } = &task.attempts[0].outcome else { panic!("{task:?}") };
+    let AttemptOutcome::Abandoned { reason } = &task.attempts[0].outcome else { panic!("{task:?}") };
     assert!(reason.contains("the upstream may have taken it"), "{reason}");
 }
 

@@ -8,12 +8,12 @@ use domain::{
     Account, AccountName, Client, ClientLimits, Credential, Draft, NewAttempt, OwnerId, Pace, Scope, Task,
     TaskEvent, TaskId, Timestamp,
 };
-use limits::RateLimits;
-use routing::{Candidate, Catalogue, Route, Router};
+use limits::LocalLimiter;
+use routing::{Candidate, Catalogue, Policy, Route, Router};
 use store::{Next, SqliteSettings, SqliteStore, TaskStore};
 use tasks::{
-    AssetStorage, LateSettings, LateWatcher, Parts, RetentionSettings, Settings, Shared, Sweeper,
-    TaskService, Worker,
+    AssetStorage, CurrentSetup, LateSettings, LateWatcher, Parts, RetentionSettings, Settings, Setup, Shared,
+    Sweeper, TaskService, Worker,
 };
 use tempfile::TempDir;
 use tokio::task::AbortHandle;
@@ -59,6 +59,9 @@ pub(crate) fn account(name: &str, url: &str) -> Account {
         credential: Credential::new("secret"),
         requests_per_minute: 10_000,
         concurrent_tasks: 1_000,
+        daily: domain::DailyLimits::default(),
+        regions: Vec::new(),
+        version: String::new(),
         on_unknown: domain::OnUnknown::Hold,
         pace: Some(Pace { first: SHORT, shortest: SHORT, longest: SHORT }),
     }
@@ -70,8 +73,8 @@ fn allowed(settings: &Settings) -> Vec<domain::Network> {
 }
 
 pub(crate) fn client(owner: &str) -> Client {
-    let limits = ClientLimits { requests_per_minute: 10_000, concurrent_tasks: 1_000, budget: None };
-    Client { owner: OwnerId::new(owner), limits, dialect: None }
+    let limits = ClientLimits::default();
+    Client { owner: OwnerId::new(owner), limits, dialect: None, access: Arc::default() }
 }
 
 pub(crate) fn draft() -> Draft {
@@ -140,26 +143,21 @@ impl Stage {
         let path = folder.path().join("tasks.db");
         let store = Arc::new(SqliteStore::open_exclusive(path, SqliteSettings::default()).unwrap());
         let route = |model: &str, upstream_model: &str| {
-            let candidates = accounts.iter().map(|account| Candidate {
-                account: account.name.clone(),
-                upstream_model: upstream_model.into(),
-                official: false,
-                prices: None,
-            });
-            Route { model: model.into(), candidates: candidates.collect() }
+            let candidates =
+                accounts.iter().map(|account| Candidate::new(account.name.clone(), upstream_model));
+            Route { model: model.into(), policy: Policy::default(), candidates: candidates.collect() }
         };
+        let router = Router::new([route(MODEL, MODEL), route(IMAGE_MODEL, UPSTREAM_IMAGE_MODEL)], 50);
         let parts = Parts {
             store: Arc::clone(&store) as Arc<dyn TaskStore>,
-            catalogue: Catalogue::builtin(),
-            router: Router::new([route(MODEL, MODEL), route(IMAGE_MODEL, UPSTREAM_IMAGE_MODEL)]),
-            accounts: accounts.clone(),
+            setup: CurrentSetup::new(Setup::new(Catalogue::builtin(), router, accounts.clone())),
             upstream: Upstream::new(upstream::Settings {
                 connect_timeout: Duration::from_secs(5),
                 reply_bytes_max: 1 << 20,
                 idle_per_host_max: 4,
                 allow: allowed(&settings),
             }),
-            rates: Arc::new(RateLimits::new(100)),
+            limiter: Arc::new(LocalLimiter::new(100)),
             assets: AssetStorage::new(folder.path().join("assets")),
             spool: tasks::Spool::open(&folder.path().join("handles.spool"), 1 << 20).unwrap(),
             settings: settings.clone(),
@@ -285,7 +283,12 @@ impl Stage {
     fn intent(&self) -> TaskEvent {
         let Account { name, provider, .. } = self.accounts[0].clone();
         TaskEvent::SubmitIntended {
-            plan: NewAttempt { account: name, provider, upstream_model: MODEL.into() },
+            plan: NewAttempt {
+                account: name,
+                provider,
+                upstream_model: MODEL.into(),
+                account_version: String::new(),
+            },
         }
     }
 }

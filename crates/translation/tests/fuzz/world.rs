@@ -64,7 +64,7 @@ pub(crate) fn request_of(draft: &Draft, random: &mut Rng) -> GenerationRequest {
         .collect();
     request.output = draft.output.clone();
     request.callback = draft.callback.clone();
-    request.preference = draft.preference;
+    request.preference = draft.preference.clone();
     request.vendor = draft.vendor.clone();
     request
 }

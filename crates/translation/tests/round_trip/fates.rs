@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use domain::{Draft, DraftMedia, GenerationRequest, Media, ModelSpec, OutputSpec, Role, Scope};
+use domain::{Draft, DraftMedia, GenerationRequest, Media, ModelSpec, OutputSpec, Preference, Role, Scope};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -78,7 +78,7 @@ fn said(way: &Way, request: &GenerationRequest) -> Map<String, Value> {
         ("model".to_owned(), json!(true)),
         ("prompt".to_owned(), some_text(&request.prompt)),
         ("callback".to_owned(), json!(request.callback)),
-        ("preference".to_owned(), json!(request.preference)),
+        ("preference".to_owned(), shown(&request.preference)),
         (
             "basis".to_owned(),
             // To an upstream the earlier task is called by the id that it gave.
@@ -118,7 +118,7 @@ fn understood(way: &Way, request: &GenerationRequest, draft: &Draft) -> Map<Stri
         ),
         ("prompt".to_owned(), some_text(&draft.prompt)),
         ("callback".to_owned(), json!(draft.callback)),
-        ("preference".to_owned(), json!(draft.preference)),
+        ("preference".to_owned(), shown(&draft.preference)),
         ("basis".to_owned(), json!(basis)),
         (
             "vendor".to_owned(),
@@ -176,4 +176,8 @@ fn model(request: &GenerationRequest, draft: &Draft) -> ModelSpec {
     let used_as = if references { "references" } else { "frames" };
     let spec = json!({ "name": name, "scope": request.scope, "images": { "used_as": used_as } });
     serde_json::from_value(spec).expect("a model of the catalogue")
+}
+
+fn shown(preference: &Preference) -> Value {
+    if preference.is_empty() { Value::Null } else { json!(preference) }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use domain::{GenerationRequest, OutputSpec, Role};
+use domain::{GenerationRequest, OutputSpec, Preference, Role};
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};
@@ -173,7 +173,7 @@ pub(crate) fn without(request: &GenerationRequest, field: &str) -> Option<Genera
         "basis" => request.basis = None,
         "vendor" => request.vendor = None,
         "callback" => request.callback = None,
-        "preference" => request.preference = None,
+        "preference" => request.preference = Preference::default(),
         field if is_output(field) => {
             let mut output = json!(request.output);
             output.as_object_mut()?.remove(field);

@@ -1,8 +1,8 @@
 //! apixo's API as clients speak it to us.
 
 use domain::{
-    Call, Callback, Draft, Failure, FailureKind, Output, Preference, Reply, Task, TaskId, TaskState,
-    Timestamp, Vendor,
+    Call, Callback, Draft, Failure, FailureKind, Output, Preference, Reply, Strategy, Task, TaskId,
+    TaskState, Timestamp, Vendor,
 };
 use http::{Method, StatusCode};
 use serde_json::Value;
@@ -114,12 +114,12 @@ fn decode_draft(model: &str, body: &[u8]) -> Result<Intent, Failure> {
 }
 
 /// By which route: ours to choose, and a wish that an upstream of the same API knows, too.
-fn decode_preference(fields: &mut Fields<'_>) -> Result<Option<Preference>, Failure> {
+fn decode_preference(fields: &mut Fields<'_>) -> Result<Preference, Failure> {
     let wanted = fields.word("provider", &[route::AUTO, route::CHEAPEST, route::OFFICIAL])?;
     Ok(match wanted {
-        Some(route::CHEAPEST) => Some(Preference::Cheapest),
-        Some(route::OFFICIAL) => Some(Preference::Official),
-        _ => None,
+        Some(route::CHEAPEST) => Preference::ordered(Strategy::Cheapest),
+        Some(route::OFFICIAL) => Preference::official(),
+        _ => Preference::default(),
     })
 }
 

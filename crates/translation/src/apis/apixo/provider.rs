@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use domain::{Call, GenerationRequest, Pace, Preference, Reply, Scope};
+use domain::{Call, GenerationRequest, Pace, Preference, Reply, Scope, Strategy};
 use http::StatusCode;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -140,10 +140,11 @@ fn submission(
     input: impl Serialize,
     vendor: Map<String, Value>,
 ) -> Call {
-    let provider = request.preference.map(|preference| match preference {
-        Preference::Cheapest => route::CHEAPEST,
-        Preference::Official => route::OFFICIAL,
-    });
+    let provider = match &request.preference {
+        Preference { official: true, .. } => Some(route::OFFICIAL),
+        Preference { strategy: Some(Strategy::Cheapest), .. } => Some(route::CHEAPEST),
+        _ => None,
+    };
     let request_type = if callback_url.is_some() { request_type::CALLBACK } else { request_type::ASYNC };
     let body = Submission { request_type, callback_url, provider, input, vendor };
     Call::post_json(path, serde_json::to_vec(&body).expect("texts and numbers encode"))
