@@ -10,6 +10,6 @@ mod route;
 
 pub use catalogue::{Catalogue, CatalogueError};
 pub use condition::{Condition, OutReason, Standing};
-pub use health::HealthSettings;
+pub use health::{AccountHealth, Begun, Change, HealthSettings, Word};
 pub use plan::{Asked, Plan, Planned, Rank, Reason, Rejected, Rejection, Router};
 pub use route::{Candidate, Policy, Route};
