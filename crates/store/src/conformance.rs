@@ -103,7 +103,7 @@ macro_rules! stamp_conformance {
             attempts {
                 a_second_live_attempt_is_refused_and_changes_nothing
                 another_attempt_may_follow_a_failed_one
-                live_attempts_are_those_of_live_tasks
+                all_live_tasks_hold_and_ended_ones_do_not
                 live_tasks_are_counted_by_state
             }
             deliveries {

@@ -61,8 +61,8 @@ pub trait TaskStore: Send + Sync {
     /// Until the next unclaimed task is due (zero if one is), or the next lease runs out; `None` if there is nothing to wait for.
     async fn next_due_in(&self) -> Result<Option<Duration>, StoreError>;
 
-    /// The tasks that have a live attempt, with its account: what the accounts' slots are counted from at the start.
-    async fn live_attempts(&self) -> Result<Vec<(TaskId, AccountName)>, StoreError>;
+    /// All live tasks, each with the account of its live attempt: what slots are counted from at the start.
+    async fn live_holdings(&self) -> Result<Vec<LiveHolding>, StoreError>;
 
     /// How many tasks are not terminal, by state name.
     async fn live_tasks(&self) -> Result<Vec<(String, u64)>, StoreError>;
@@ -280,6 +280,19 @@ pub struct Claim {
     /// How many claims before this one lapsed or crashed in a row: each time, its holder was gone before the claim came to
     /// its end.
     pub crashes: u32,
+}
+
+/// Who a live task takes a slot of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LiveHolding {
+    /// The task.
+    pub task: TaskId,
+    /// Whose it is.
+    pub owner: OwnerId,
+    /// Its public model.
+    pub model: String,
+    /// The account that may be at work on it, if one is.
+    pub account: Option<AccountName>,
 }
 
 /// Which tasks of an owner are wanted.

@@ -48,7 +48,8 @@ use self::writer::Writer;
 use crate::books::{HeldMoney, HeldVerdict, KnownWork, LedgerBy, LedgerRow, LedgerSpan, LedgerTotal};
 use crate::{
     Admission, AssetRecord, Claim, CrashingTask, Delivery, DeliveryClaim, DeliveryState, Ending, Heard,
-    KeyRecord, LateClaim, LateResult, LateWord, ListTasks, Next, StoreError, TaskStore, Terms, Tried,
+    KeyRecord, LateClaim, LateResult, LateWord, ListTasks, LiveHolding, Next, StoreError, TaskStore, Terms,
+    Tried,
 };
 
 /// Tasks in one SQLite file. Dropped, it finishes the writes that are queued; that blocks for about one commit.
@@ -211,8 +212,8 @@ impl TaskStore for SqliteStore {
         self.read(|c| claims::next_due_in(c, self.clock.now()))
     }
 
-    async fn live_attempts(&self) -> Result<Vec<(TaskId, AccountName)>, StoreError> {
-        self.scan(tasks::live_attempts).await
+    async fn live_holdings(&self) -> Result<Vec<LiveHolding>, StoreError> {
+        self.scan(tasks::live_holdings).await
     }
 
     async fn live_tasks(&self) -> Result<Vec<(String, u64)>, StoreError> {

@@ -7,7 +7,7 @@ use domain::{
     Account, AccountName, AttemptOutcome, Failure, FailureKind, NewAttempt, Task, TaskId, with_sources,
 };
 use limits::{Holding, LimitKey, Limiter};
-use store::{StoreError, TaskStore};
+use store::{LiveHolding, StoreError, TaskStore};
 use tokio::sync::Notify;
 use upstream::Upstream;
 
@@ -79,7 +79,7 @@ impl Shared {
     /// Puts the parts together and counts the accounts' slots from the store, which is the truth after a restart.
     /// Registers its metrics with `registry`; fails if they are registered already.
     pub async fn new(parts: Parts, registry: &prometheus::Registry) -> Result<Arc<Self>, StartError> {
-        let live = parts.store.live_attempts().await?;
+        let live = parts.store.live_holdings().await?;
         let slots = Slots::new(Arc::clone(&parts.limiter));
         slots.restore(holdings(&parts.setup.get(), live)).await;
         let live = LiveView::new(parts.settings.live_view_max);
@@ -154,13 +154,14 @@ impl Shared {
 }
 
 /// The slots of tasks that upstreams work on.
-fn holdings(setup: &Setup, live: Vec<(TaskId, AccountName)>) -> Vec<Holding> {
+fn holdings(setup: &Setup, live: Vec<LiveHolding>) -> Vec<Holding> {
     let keys = |account: AccountName| {
         let provider = setup.accounts.get(&account).map(|account| account.provider.clone());
         let bounded = provider.filter(|provider| setup.provider(provider).concurrent_tasks.is_some());
         std::iter::once(LimitKey::Account(account)).chain(bounded.map(LimitKey::Provider)).collect()
     };
-    live.into_iter().map(|(task, account)| Holding { task, keys: keys(account) }).collect()
+    let holding = |live: LiveHolding| Some(Holding { task: live.task, keys: keys(live.account?) });
+    live.into_iter().filter_map(holding).collect()
 }
 
 /// Why the work on tasks cannot begin.

@@ -1,12 +1,12 @@
 //! Never two submissions of one task that may both cost money.
 
-use domain::{AccountName, Attempt, AttemptOutcome, TaskEvent, TaskId};
+use domain::{AccountName, Attempt, AttemptOutcome, OwnerId, TaskEvent, TaskId};
 
 use super::Harness;
 use super::samples::{
     AT, LEASE, NOW, accepted, advance, claim_all, claim_one, create, intended, load, plan, task,
 };
-use crate::{Next, StoreError};
+use crate::{LiveHolding, Next, StoreError};
 
 /// Whatever the first is: intended, unknown or accepted.
 pub async fn a_second_live_attempt_is_refused_and_changes_nothing(harness: &mut dyn Harness) {
@@ -39,21 +39,37 @@ pub async fn another_attempt_may_follow_a_failed_one(harness: &mut dyn Harness) 
     super::samples::apply(&mut claim.task, TaskEvent::AttemptFailed { reason: "broken".into() });
     advance(&*store, &mut claim, intended("third"), keep).await;
     assert_eq!(load(&*store, &claim.task.id).await, claim.task);
-    let live = store.live_attempts().await.expect("live attempts");
-    assert_eq!(live, [(TaskId::new("a"), AccountName::new("third"))]);
+    let live = store.live_holdings().await.expect("live holdings");
+    assert_eq!(live, [holding("a", "ann", Some("third"))]);
 }
 
-/// Not those of tasks that have ended, nor attempts that have failed.
-pub async fn live_attempts_are_those_of_live_tasks(harness: &mut dyn Harness) {
+fn holding(id: &str, owner: &str, account: Option<&str>) -> LiveHolding {
+    LiveHolding {
+        task: TaskId::new(id),
+        owner: OwnerId::new(owner),
+        model: "veo3.1".into(),
+        account: account.map(AccountName::new),
+    }
+}
+
+/// With no account if they have not been sent to one yet, or if that has failed.
+pub async fn all_live_tasks_hold_and_ended_ones_do_not(harness: &mut dyn Harness) {
     let store = harness.store();
-    for id in ["queued", "running", "failed", "cancelled"] {
-        create(&*store, &task(id, "ann")).await;
+    assert_eq!(store.live_holdings().await.expect("live holdings"), []);
+    for (id, owner) in
+        [("queued", "ann"), ("unknown", "bob"), ("running", "ann"), ("failed", "ann"), ("cancelled", "ann")]
+    {
+        create(&*store, &task(id, owner)).await;
     }
     for mut claim in claim_all(&*store).await {
         let keep = Next::Keep { lease: LEASE };
         let id = claim.task.id.as_str().to_owned();
         if id != "queued" {
             advance(&*store, &mut claim, intended("main"), keep).await;
+        }
+        if id == "unknown" {
+            advance(&*store, &mut claim, TaskEvent::SubmitUnknown { reason: "reset".into() }, NOW).await;
+        } else if id != "queued" {
             advance(&*store, &mut claim, accepted(&id), keep).await;
         }
         match id.as_str() {
@@ -64,8 +80,16 @@ pub async fn live_attempts_are_those_of_live_tasks(harness: &mut dyn Harness) {
             _ => {}
         }
     }
-    let live = store.live_attempts().await.expect("live attempts");
-    assert_eq!(live, [(TaskId::new("running"), AccountName::new("main"))]);
+    harness.crash().await;
+    let mut live = harness.store().live_holdings().await.expect("live holdings");
+    live.sort_by(|one, other| one.task.as_str().cmp(other.task.as_str()));
+    let expected = [
+        holding("failed", "ann", None),
+        holding("queued", "ann", None),
+        holding("running", "ann", Some("main")),
+        holding("unknown", "bob", Some("main")),
+    ];
+    assert_eq!(live, expected);
 }
 
 /// States in which no task is are left out, ended ones always.

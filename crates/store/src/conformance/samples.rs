@@ -85,7 +85,7 @@ pub(super) fn plan(account: &str) -> NewAttempt {
         account: AccountName::new(account),
         provider: "kie".into(),
         upstream_model: "veo3_fast".into(),
-        account_version: String::new(),
+        account_version: "v-7".into(),
     }
 }
 

@@ -28,7 +28,7 @@ pub async fn everything_survives_a_crash(harness: &mut dyn Harness) {
     let store = harness.store();
     assert_eq!(load(&*store, &claim.task.id).await, claim.task);
     assert_eq!(load(&*store, &ended.task.id).await, ended.task);
-    assert_eq!(store.live_attempts().await.expect("live attempts").len(), 1);
+    assert_eq!(store.live_holdings().await.expect("live holdings").len(), 1);
     assert_eq!(store.next_due_in().await.expect("next due"), Some(LEASE));
     assert!(store.asset(&asset("00ff").id).await.expect("asset").is_some());
     assert_eq!(store.keys().await.expect("keys"), [key("ann", 1, 10)]);

@@ -13,7 +13,7 @@ use super::ledger::{self, Entry};
 use crate::StoreError;
 
 pub(super) const ATTEMPTS: &str =
-    "SELECT number, account, provider, upstream_model, intended_at, outcome, is_live
+    "SELECT number, account, account_version, provider, upstream_model, intended_at, outcome, is_live
                                    FROM attempts WHERE task_id = ?1 ORDER BY number";
 
 /// What is written of a task when it is made.
@@ -64,6 +64,7 @@ pub(super) struct TaskRow {
 pub(super) struct AttemptRow {
     pub(super) number: u32,
     pub(super) account: String,
+    pub(super) account_version: String,
     pub(super) provider: String,
     pub(super) upstream_model: String,
     pub(super) intended_at: i64,
@@ -173,6 +174,7 @@ impl AttemptRow {
             handle,
             number: attempt.number,
             account: attempt.plan.account.as_str().to_owned(),
+            account_version: attempt.plan.account_version.clone(),
             provider: attempt.plan.provider.clone(),
             upstream_model: attempt.plan.upstream_model.clone(),
             intended_at: attempt.intended_at.as_millis(),
@@ -185,6 +187,7 @@ impl AttemptRow {
         Ok(Self {
             number: row.get("number")?,
             account: row.get("account")?,
+            account_version: row.get("account_version")?,
             provider: row.get("provider")?,
             upstream_model: row.get("upstream_model")?,
             intended_at: row.get("intended_at")?,
@@ -202,7 +205,7 @@ impl AttemptRow {
                 account: AccountName::new(self.account),
                 provider: self.provider,
                 upstream_model: self.upstream_model,
-                account_version: String::new(),
+                account_version: self.account_version,
             },
             intended_at: Timestamp::from_millis(self.intended_at),
         })

@@ -2,18 +2,21 @@
 
 use std::time::Duration;
 
-use domain::{AccountName, Money, Task, TaskId, Timestamp};
-use rusqlite::{Connection, OptionalExtension, params};
+use domain::{AccountName, Money, OwnerId, Task, TaskId, Timestamp};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::rows::{AttemptRow, ChangeRow, NewRow, TaskRow};
 use super::{failed, idempotency, is_unique_violation, ledger};
-use crate::{Admission, Next, StoreError, Terms};
+use crate::{Admission, LiveHolding, Next, StoreError, Terms};
 
 pub(super) const LOAD: &str =
     "SELECT id, owner, dialect, request, state_data, created_at, deadline_at, quote, version
                                FROM tasks WHERE id = ?1 AND forgotten_at IS NULL";
 pub(super) const LIVE_TASKS: &str =
     "SELECT state, COUNT(*) FROM tasks WHERE due_at IS NOT NULL GROUP BY state";
+const LIVE_HOLDINGS: &str = "SELECT tasks.id, tasks.owner, tasks.model, attempts.account
+     FROM tasks LEFT JOIN attempts ON attempts.task_id = tasks.id AND attempts.is_live = 1
+     WHERE tasks.due_at IS NOT NULL";
 
 /// Inserts a task that is due `now`, if its owner's terms allow it.
 pub(super) fn create(
@@ -98,8 +101,8 @@ fn insert(connection: &Connection, task: &NewRow, now: Timestamp) -> rusqlite::R
 /// Attempts are added and their outcomes change; what was decided before a submission never does.
 fn store_attempts(connection: &Connection, task: &str, attempts: &[AttemptRow]) -> Result<(), StoreError> {
     let sql = "INSERT INTO attempts (task_id, number, account, provider, upstream_model, intended_at, outcome, is_live,
-                                     handle)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+                                     handle, account_version)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
                ON CONFLICT (task_id, number) DO UPDATE SET outcome = excluded.outcome, is_live = excluded.is_live,
                                                            handle = COALESCE(excluded.handle, handle)
                WHERE outcome <> excluded.outcome";
@@ -114,6 +117,7 @@ fn store_attempts(connection: &Connection, task: &str, attempts: &[AttemptRow]) 
             attempt.outcome,
             attempt.is_live,
             attempt.handle,
+            attempt.account_version,
         ])
     };
     for attempt in attempts {
@@ -197,19 +201,21 @@ pub(super) fn load(connection: &Connection, id: &TaskId) -> Result<Option<Task>,
     }
 }
 
-/// The live tasks that have a live attempt, with its account.
-pub(super) fn live_attempts(connection: &Connection) -> Result<Vec<(TaskId, AccountName)>, StoreError> {
-    let sql = "SELECT tasks.id, attempts.account
-               FROM tasks JOIN attempts ON attempts.task_id = tasks.id AND attempts.is_live = 1
-               WHERE tasks.due_at IS NOT NULL";
-    let read = || {
-        let mut statement = connection.prepare_cached(sql)?;
-        let rows = statement.query_map([], |row| {
-            Ok((TaskId::new(row.get::<_, String>(0)?), AccountName::new(row.get::<_, String>(1)?)))
-        })?;
-        rows.collect::<rusqlite::Result<_>>()
+/// All live tasks, with the accounts that may be at work on them.
+pub(super) fn live_holdings(connection: &Connection) -> Result<Vec<LiveHolding>, StoreError> {
+    let holding = |row: &Row<'_>| {
+        Ok(LiveHolding {
+            task: TaskId::new(row.get::<_, String>(0)?),
+            owner: OwnerId::new(row.get::<_, String>(1)?),
+            model: row.get(2)?,
+            account: row.get::<_, Option<String>>(3)?.map(AccountName::new),
+        })
     };
-    read().map_err(failed("reading live attempts"))
+    let read = || {
+        let mut statement = connection.prepare_cached(LIVE_HOLDINGS)?;
+        statement.query_map([], holding)?.collect::<rusqlite::Result<_>>()
+    };
+    read().map_err(failed("reading live tasks"))
 }
 
 /// How many tasks are live, by state name.
@@ -219,4 +225,21 @@ pub(super) fn live_tasks(connection: &Connection) -> Result<Vec<(String, u64)>, 
         statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()
     };
     read().map_err(failed("counting live tasks"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::query_plan;
+    use super::*;
+
+    #[test]
+    fn live_tasks_are_found_without_reading_the_ended_ones() {
+        for sql in [LIVE_HOLDINGS, LIVE_TASKS] {
+            let plan = query_plan::of(sql);
+            let is_indexed =
+                |step: &String| step.contains("INDEX tasks_live") || step.contains("INDEX attempts_live");
+            let reads = plan.iter().filter(|step| step.starts_with("SCAN") || step.starts_with("SEARCH"));
+            assert!(reads.clone().count() > 0 && reads.clone().all(is_indexed), "{plan:?}");
+        }
+    }
 }

@@ -51,7 +51,7 @@ async fn at_its_deadline_a_running_task_expires_and_its_upstream_is_asked_to_sto
     assert_eq!(stage.ended(&task.id).await.state.name(), "expired");
     assert_eq!((up.seen(STOP), up.seen(POLL)), (1, 1));
     assert!(up.position(STOP) < up.position(POLL), "the last word is asked for after that");
-    assert_eq!(stage.store.live_attempts().await.unwrap(), []);
+    assert_eq!(stage.store.live_holdings().await.unwrap(), []);
 }
 
 #[tokio::test]
