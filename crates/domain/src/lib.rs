@@ -31,7 +31,7 @@ pub use media::{
 pub use message::{Call, MediaForm, MediaSlot, Reply};
 pub use money::{Money, NotMoney};
 pub use network::{Network, NotANetwork};
-pub use preference::{Preference, Strategy};
+pub use preference::{NotAPreference, Preference, Strategy};
 pub use price::{Quote, QuotedPrice, Settlement};
 pub use price_list::{PriceCondition, PriceList, PriceRule, Rate};
 pub use request::{

@@ -1,8 +1,12 @@
 //! Which accounts may serve a request, and in which order they are tried.
 
+mod text;
+
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{AccountName, Money};
+
+pub use text::NotAPreference;
 
 /// How the accounts that could serve a request are put in order.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
