@@ -41,6 +41,26 @@ pub trait Limiter: Send + Sync {
 
     /// How many slots of `key` are in use.
     async fn in_use(&self, key: &LimitKey) -> u32;
+
+    /// Whether other gateways count by it too. What one gateway counts alone, its store may count as well.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// Hears of a task that was refused by a store that counts the slots of `key` itself. Only for those who count refusals.
+    fn note_refusal(&self, _key: &LimitKey) {}
+}
+
+impl LimitKey {
+    /// Which kind of limit it is, for metrics: `client`, `client_model`, `account` or `provider`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Client(_) => "client",
+            Self::ClientModel(..) => "client_model",
+            Self::Account(_) => "account",
+            Self::Provider(_) => "provider",
+        }
+    }
 }
 
 /// The slots that one task holds.

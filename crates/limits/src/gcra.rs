@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use domain::LimitStatus;
 
-/// The least burst of a default: below it, clients that send a handful of requests at once would be refused.
+/// The least burst of a client's limit: below it, those that send a handful of requests at once would be refused.
 pub const BURST_MIN: u32 = 10;
 
+/// Which part of a client's limit may come at once: of 10,000 a minute, the 1,000 tasks that it may have at one time.
+const BURST_PART: u32 = 10;
 const MINUTE: u64 = 60_000_000;
 const SECONDS_PER_MINUTE: u32 = 60;
 
@@ -31,9 +33,16 @@ pub(crate) struct Pace {
 }
 
 impl Rate {
-    /// `limit` requests a minute, at least 1, with a burst of one second's worth: at least [`BURST_MIN`], at most `limit`.
+    /// What a client may send: `limit` requests a minute, at least 1, of which a tenth may come at once, at least
+    /// [`BURST_MIN`] and at most `limit`.
     pub fn per_minute(limit: u32) -> Self {
-        Self::with_burst(limit, (limit / SECONDS_PER_MINUTE).max(BURST_MIN))
+        Self::with_burst(limit, (limit / BURST_PART).max(BURST_MIN))
+    }
+
+    /// What we send to an upstream: `limit` requests a minute, at least 1, of which a second's worth may go at once, at
+    /// least 1. Waiting costs nothing here, and an upstream may count in another way than we do.
+    pub fn smooth(limit: u32) -> Self {
+        Self::with_burst(limit, limit / SECONDS_PER_MINUTE)
     }
 
     /// `limit` requests a minute, at least 1, of which `burst` may come at once: at least 1, at most `limit`.
@@ -87,9 +96,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_burst_is_a_seconds_worth_within_its_bounds() {
+    fn a_client_may_begin_with_a_tenth_and_an_upstream_gets_a_seconds_worth() {
         let bursts = [0, 3, 100, 600, 10_000].map(|limit| Rate::per_minute(limit).burst());
-        assert_eq!(bursts, [1, 3, 10, 10, 166]);
+        assert_eq!(bursts, [1, 3, 10, 60, 1_000]);
+        let bursts = [0, 3, 60, 600, 10_000].map(|limit| Rate::smooth(limit).burst());
+        assert_eq!(bursts, [1, 1, 1, 10, 166]);
         assert_eq!(Rate::with_burst(5, 9), Rate { per_minute: 5, burst: 5 });
         assert_eq!(Rate::with_burst(0, 0), Rate { per_minute: 1, burst: 1 });
     }

@@ -164,6 +164,10 @@ impl Limiter for SharedLimiter {
         let shared = sides.server.ask(sides.scripts.count(key)).await;
         shared.unwrap_or_else(|_silence| sides.local.in_use_now(key))
     }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
 }
 
 impl Sides {

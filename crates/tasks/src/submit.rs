@@ -183,10 +183,10 @@ async fn reserve(held: &Held<'_>, account: &Account) -> Result<(), Duration> {
 
 /// Counts a submission against the rates of the account and of its provider.
 pub(crate) async fn count(shared: &Shared, account: &Account) -> RateVerdict {
-    let of_account = (LimitKey::Account(account.name.clone()), Rate::per_minute(account.requests_per_minute));
+    let of_account = (LimitKey::Account(account.name.clone()), Rate::smooth(account.requests_per_minute));
     let provider = shared.setup.get().provider(&account.provider).requests_per_minute;
     let of_provider = provider
-        .map(|per_minute| (LimitKey::Provider(account.provider.clone()), Rate::per_minute(per_minute)));
+        .map(|per_minute| (LimitKey::Provider(account.provider.clone()), Rate::smooth(per_minute)));
     let rates: Vec<(LimitKey, Rate)> = std::iter::once(of_account).chain(of_provider).collect();
     shared.limiter.check(&rates).await
 }
