@@ -121,6 +121,64 @@ impl JsonSchema for SecretRef {
     }
 }
 
+/// Where a URL is that may hold a password; one without may stand here itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UrlRef {
+    /// The URL, without a user or a password.
+    Plain(String),
+    /// Where it is.
+    Secret(SecretRef),
+}
+
+impl UrlRef {
+    fn parse(text: &str) -> Option<Self> {
+        // What follows a "?" may be a password as well.
+        let is_plain = || (text.contains("://") || text.starts_with("unix:")) && !text.contains(['@', '?']);
+        let secret = SecretRef::parse(text).map(Self::Secret);
+        secret.or_else(|| is_plain().then(|| Self::Plain(text.to_owned())))
+    }
+
+    /// The URL, or why it cannot be had.
+    pub(crate) fn resolve(&self, environment: &dyn Environment) -> Result<String, String> {
+        match self {
+            Self::Plain(url) => Ok(url.clone()),
+            Self::Secret(secret) => secret.resolve(environment),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for UrlRef {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(TextVisitor {
+            expected: "a URL without a user or a password, or where one is, env:NAME or file:PATH",
+            parse: Self::parse,
+        })
+    }
+}
+
+impl Serialize for UrlRef {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Plain(url) => serializer.serialize_str(url),
+            Self::Secret(secret) => secret.serialize(serializer),
+        }
+    }
+}
+
+impl JsonSchema for UrlRef {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "UrlRef".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^((env|file):.+|unix:[^@?]+|[a-z+]+://[^@?]+)$" })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -22,16 +22,17 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use domain::ModelSpec;
 use findings::Findings;
 
-pub use environment::{Environment, ProcessEnvironment, SecretRef};
+pub use environment::{Environment, ProcessEnvironment, SecretRef, UrlRef};
 pub use problem::{Place, Problem, Problems};
 pub use reference::{generated_files, reference, schema};
 pub use sections::{
-    Callbacks, DefaultModels, Egress, Ledger, Limits, Log, LogFormat, LogLevel, Retention, Sandbox, Server,
-    Store, Tasks, Tls, sandbox_account,
+    Callbacks, DefaultModels, Egress, Health, Ledger, Limits, Log, LogFormat, LogLevel, OnOutage, Reload,
+    Retention, Sandbox, Server, SharedLimits, Store, Tasks, Tls, sandbox_account,
 };
-pub use settings::{AccountPrice, ClientKey, Config, Hop, Route};
+pub use settings::{AccountPrice, ClientKey, Config, Hop, ProviderBound, Route};
 
 /// The largest file that is read, in bytes.
 pub const FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -43,8 +44,8 @@ pub struct Known<'a> {
     pub providers: &'a [&'a str],
     /// The registry names of the dialects.
     pub dialects: &'a [&'a str],
-    /// The public names of the built-in models.
-    pub models: &'a [&'a str],
+    /// The built-in models.
+    pub models: &'a [&'a ModelSpec],
 }
 
 /// Reads and checks the file at `path`, with secrets from the process's environment and from files.

@@ -3,7 +3,9 @@
 mod accounts;
 mod bounds;
 mod keys;
+mod limits;
 mod models;
+mod names;
 mod prices;
 mod routes;
 
@@ -14,6 +16,7 @@ use crate::environment::{Environment, SecretRef};
 use crate::file::File;
 use crate::findings::Findings;
 use crate::settings::Config;
+use names::Names;
 
 /// Checks `file` and turns it into a configuration, which is only to be used if nothing was found.
 pub(crate) fn resolve(
@@ -24,11 +27,13 @@ pub(crate) fn resolve(
 ) -> Config {
     bounds::check(&mut file, environment, findings);
     let models = models::resolve(&file.models, known, findings);
-    models::check_defaults(&file.default_models, &models, known, findings);
+    let names = Names::new(&file, &models, known, findings);
+    models::check_defaults(&file.default_models, &names, findings);
     let accounts = accounts::resolve(&file.accounts, known, environment, findings);
     let prices = prices::of_accounts(&file.accounts, findings);
-    let routes = routes::resolve(&file, &prices, known, findings);
-    let keys = keys::resolve(&file, known, environment, findings);
+    let routes = routes::resolve(&file, &prices, &names, findings);
+    let providers = limits::of_providers(&file.providers, known, findings);
+    let keys = keys::resolve(&file, known, &names, environment, findings);
     let each = file.callbacks.secrets.iter().enumerate();
     let callback_secrets = each
         .filter_map(|(index, secret)| {
@@ -36,6 +41,7 @@ pub(crate) fn resolve(
             accounts::credential(Some(secret), &path, environment, findings)
         })
         .collect();
+    let shared_limits_url = limits::shared_url(&file.limits, environment, findings);
     let admin_key = admin_key(file.server.admin_key.as_ref(), environment, findings);
     Config {
         server: file.server,
@@ -44,6 +50,8 @@ pub(crate) fn resolve(
         tasks: file.tasks,
         retention: file.retention,
         limits: file.limits,
+        shared_limits_url,
+        health: file.health,
         ledger: file.ledger,
         egress: file.egress,
         callbacks: file.callbacks,
@@ -54,7 +62,9 @@ pub(crate) fn resolve(
         models,
         accounts,
         prices,
+        providers,
         routes,
+        reload: file.reload,
         log: file.log,
         sandbox: file.sandbox,
     }

@@ -5,19 +5,23 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use domain::Money;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::environment::SecretRef;
-use crate::prices::{self, AmountText};
 use crate::text::{self, DurationText, SizeText};
 
 mod egress;
+mod health;
+mod limits;
+mod reload;
 mod retention;
 mod tasks;
 
 pub use egress::Egress;
+pub use health::Health;
+pub use limits::{Limits, OnOutage, SharedLimits};
+pub use reload::Reload;
 pub use retention::Retention;
 pub use tasks::Tasks;
 
@@ -241,32 +245,6 @@ impl Default for Callbacks {
             per_host_max: 8,
             allow_http: false,
         }
-    }
-}
-
-/// What one client key may do, unless the key says otherwise.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Limits {
-    /// Requests a minute; more are answered with 429.
-    #[schemars(range(min = 1))]
-    pub requests_per_minute: u32,
-    /// Tasks at one time, from accepted to ended; more are answered with 429.
-    #[schemars(range(min = 1))]
-    pub concurrent_tasks: u32,
-    /// What the tasks of a key may cost in all, set aside and spent; what would go beyond it is refused. Without it there is
-    /// no bound.
-    #[serde(with = "prices::amount", skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<AmountText>", extend("examples" = ["100"]))]
-    pub budget: Option<Money>,
-    /// Keys whose rate is remembered at one time.
-    #[schemars(range(min = 1))]
-    pub tracked_keys_max: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { requests_per_minute: 10_000, concurrent_tasks: 1000, budget: None, tracked_keys_max: 100_000 }
     }
 }
 

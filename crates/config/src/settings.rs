@@ -2,10 +2,14 @@
 
 use std::path::PathBuf;
 
-use domain::{Account, AccountName, Credential, ModelSpec, Money, PriceList};
+use domain::{
+    Access, Account, AccountName, ClientLimits, Credential, ModelSpec, Money, PriceList, ProviderLimits,
+    Strategy,
+};
 
 use crate::sections::{
-    Callbacks, DefaultModels, Egress, Ledger, Limits, Log, Retention, Sandbox, Server, Store, Tasks,
+    Callbacks, DefaultModels, Egress, Health, Ledger, Limits, Log, Reload, Retention, Sandbox, Server, Store,
+    Tasks,
 };
 
 /// A configuration in which everything fits together. Its default is that of an empty file.
@@ -23,6 +27,10 @@ pub struct Config {
     pub retention: Retention,
     /// What one client key may do, unless it says otherwise.
     pub limits: Limits,
+    /// The URL that `limits.shared` names; it may hold a password.
+    pub shared_limits_url: Option<Credential>,
+    /// When accounts are left alone.
+    pub health: Health,
     /// How money is counted.
     pub ledger: Ledger,
     /// Whom the gateway calls; each entry is a block of addresses.
@@ -37,14 +45,18 @@ pub struct Config {
     pub keys: Vec<ClientKey>,
     /// The model of a request that names none; each is known.
     pub default_models: DefaultModels,
-    /// Public models besides the built-in ones; no two have the same name.
+    /// Public models besides the built-in ones, and changed built-in ones, whole; no two have the same name.
     pub models: Vec<ModelSpec>,
     /// Accounts; no two have the same name. Those of the embedded sandbox are not among them.
     pub accounts: Vec<Account>,
     /// What models cost at accounts; at most one for each.
     pub prices: Vec<AccountPrice>,
+    /// Limits of all accounts of a provider together; at most one for each.
+    pub providers: Vec<ProviderBound>,
     /// At most one for each model; each account is among `accounts` or of the embedded sandbox.
     pub routes: Vec<Route>,
+    /// How changes of the file are noticed.
+    pub reload: Reload,
     /// What is logged, and how.
     pub log: Log,
     /// The embedded sandbox.
@@ -58,21 +70,36 @@ pub struct ClientKey {
     pub name: String,
     /// The key itself.
     pub secret: Credential,
-    /// Requests a minute, at least 1.
-    pub requests_per_minute: u32,
-    /// Tasks at one time, at least 1.
-    pub concurrent_tasks: u32,
-    /// What its tasks may cost in all; absent if there is no bound.
-    pub budget: Option<Money>,
+    /// What it may use.
+    pub limits: ClientLimits,
+    /// Which models and accounts it may use; each exists.
+    pub access: Access,
     /// The API that its requests are taken for where several claim the same path; it is known.
     pub dialect: Option<String>,
 }
 
-/// The accounts of one model, in the order in which they are tried; at least one.
+/// The limits of all accounts of one provider together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderBound {
+    /// The registry name of the provider; it is known.
+    pub provider: String,
+    /// The limits.
+    pub limits: ProviderLimits,
+}
+
+/// The accounts of one model, as listed; at least one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
     /// The public name of the model.
     pub model: String,
+    /// The order in which accounts of one tier are tried.
+    pub strategy: Strategy,
+    /// What one task may cost at most; absent if there is no bound.
+    pub price_max: Option<Money>,
+    /// Submits of one task, at least 1; absent if only the bound of all tasks holds.
+    pub attempts_max: Option<u32>,
+    /// Whether another account is asked when one refuses the content of a request.
+    pub policy_failover: bool,
     /// The accounts.
     pub hops: Vec<Hop>,
 }
@@ -86,6 +113,17 @@ pub struct Hop {
     pub upstream_model: Option<String>,
     /// What it costs; absent if its account says, or nobody counts.
     pub price: Option<PriceList>,
+    /// The lowest is tried first.
+    pub tier: u32,
+    /// Its share among its tier, at least 1.
+    pub weight: u32,
+}
+
+impl Hop {
+    /// One of the first tier with the weight 1, and nothing special to it.
+    pub(crate) fn new(account: AccountName) -> Self {
+        Self { account, upstream_model: None, price: None, tier: 1, weight: 1 }
+    }
 }
 
 /// What a model costs at an account, where a route does not say otherwise.

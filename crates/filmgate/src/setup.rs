@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use config::{AccountPrice, Config, Hop};
-use domain::{Access, Account, ClientLimits, PriceList, Scope};
-use routing::{Candidate, Catalogue, Policy, Route, Router};
+use config::{AccountPrice, Config, Health, Hop};
+use domain::{Access, Account, PriceList, Scope};
+use routing::{Candidate, Catalogue, HealthSettings, Policy, Route, Router};
 use tasks::{Declared, DeclaredKey, Setup};
 
 use crate::embedded;
@@ -14,8 +14,6 @@ use crate::embedded;
 pub(crate) const SANDBOX_URL: &str = "http://sandbox";
 /// The name of the declared key that comes from the environment.
 const ENVIRONMENT_KEY: &str = "environment";
-/// Of the accounts for a request, at most this part of a hundred is left out because they fail.
-const EJECTED_PERCENT_MAX: u8 = 50;
 
 /// What `config` says, with the accounts of the embedded sandbox at `sandbox_url` if it has one.
 pub(crate) fn build(config: &Config, sandbox_url: Option<&str>) -> anyhow::Result<Setup> {
@@ -33,23 +31,33 @@ pub(crate) fn build(config: &Config, sandbox_url: Option<&str>) -> anyhow::Resul
     } else {
         routes(config, &accounts)?
     };
-    let router = Router::new(routes, EJECTED_PERCENT_MAX);
-    Ok(Setup { keys: keys(config), ..Setup::new(catalogue, router, accounts) })
+    let router = Router::new(routes, config.health.ejected_percent_max);
+    let providers = config.providers.iter().map(|bound| (bound.provider.clone(), bound.limits));
+    Ok(Setup {
+        providers: providers.collect(),
+        keys: keys(config),
+        health: health(&config.health),
+        queue_max: config.limits.queue_max,
+        ..Setup::new(catalogue, router, accounts)
+    })
 }
 
-/// What a key may use that says nothing else.
-pub(crate) fn default_limits(config: &Config) -> ClientLimits {
-    ClientLimits {
-        requests_per_minute: config.limits.requests_per_minute,
-        concurrent_tasks: config.limits.concurrent_tasks,
-        budget: config.limits.budget,
-        ..ClientLimits::default()
+fn health(health: &Health) -> HealthSettings {
+    HealthSettings {
+        failures_max: health.failures_max,
+        window: health.window,
+        eject_for: health.eject_for,
+        eject_for_max: health.eject_for_max,
+        probes_max: health.probes_max,
+        ejected_percent_max: health.ejected_percent_max,
+        out_for: health.out_for,
+        slow_start: health.slow_start,
     }
 }
 
 /// The keys of the config and of the environment.
 fn keys(config: &Config) -> Declared {
-    let defaults = default_limits(config);
+    let defaults = config.limits.of_key();
     let from_environment = std::env::var("FILMGATE_KEY").ok().filter(|key| !key.is_empty());
     let from_environment = from_environment.map(|secret| DeclaredKey {
         name: ENVIRONMENT_KEY.to_owned(),
@@ -61,14 +69,9 @@ fn keys(config: &Config) -> Declared {
     let from_config = config.keys.iter().map(|key| DeclaredKey {
         name: key.name.clone(),
         secret: key.secret.expose().to_owned(),
-        limits: ClientLimits {
-            requests_per_minute: key.requests_per_minute,
-            concurrent_tasks: key.concurrent_tasks,
-            budget: key.budget,
-            ..defaults
-        },
+        limits: key.limits,
         dialect: key.dialect.clone(),
-        access: Access::default(),
+        access: key.access.clone(),
     });
     // Of two declarations of one key the later counts, and whose the environment's is must not depend on the rest.
     Declared::new(from_config.chain(from_environment), defaults)
@@ -82,14 +85,25 @@ fn routes(config: &Config, accounts: &[Account]) -> anyhow::Result<Vec<Route>> {
             None => usual_model(model, hop, accounts)?,
         };
         let account = accounts.iter().find(|account| account.name == hop.account);
-        let official = account.is_some_and(|account| account.official);
-        let prices = price(config, hop, &upstream_model).cloned().map(Arc::new);
-        Ok(Candidate { official, prices, ..Candidate::new(hop.account.clone(), upstream_model) })
+        Ok(Candidate {
+            official: account.is_some_and(|account| account.official),
+            regions: account.map(|account| account.regions.clone()).unwrap_or_default().into(),
+            tier: hop.tier,
+            weight: hop.weight,
+            prices: price(config, hop, &upstream_model).cloned().map(Arc::new),
+            ..Candidate::new(hop.account.clone(), upstream_model)
+        })
     };
     let route = |route: &config::Route| {
         let candidates: anyhow::Result<Vec<Candidate>> =
             route.hops.iter().map(|hop| candidate(&route.model, hop)).collect();
-        let route = Route { model: route.model.clone(), policy: Policy::default(), candidates: candidates? };
+        let policy = Policy {
+            strategy: route.strategy,
+            price_max: route.price_max,
+            attempts_max: route.attempts_max,
+            policy_failover: route.policy_failover,
+        };
+        let route = Route { model: route.model.clone(), policy, candidates: candidates? };
         check_prices(&route)?;
         Ok(route)
     };

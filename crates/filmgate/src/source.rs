@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 use config::{Config, Known};
+use domain::ModelSpec;
 use routing::Catalogue;
 
 use crate::cli::{ConfigOptions, DataOptions, ServeOptions};
@@ -24,7 +25,7 @@ pub(crate) fn config(options: &ConfigOptions) -> anyhow::Result<Config> {
 /// Reads and checks a config file.
 pub(crate) fn load(path: &Path) -> Result<Config, config::Problems> {
     let catalogue = Catalogue::builtin();
-    let models: Vec<&str> = catalogue.iter().map(|model| model.name.as_str()).collect();
+    let models: Vec<&ModelSpec> = catalogue.iter().collect();
     let providers: Vec<&str> = translation::PROVIDERS.iter().map(|provider| provider.name()).collect();
     let dialects: Vec<&str> = translation::DIALECTS.iter().map(|dialect| dialect.name()).collect();
     config::load(path, &Known { providers: &providers, dialects: &dialects, models: &models })

@@ -7,7 +7,7 @@ use crate::environment::{Environment, SecretRef};
 use crate::file::{AccountEntry, PollEntry};
 use crate::findings::Findings;
 use crate::near;
-use crate::resolve::bounds;
+use crate::resolve::{bounds, limits};
 
 const REQUESTS_PER_MINUTE: u32 = 10_000;
 const CONCURRENT_TASKS: u32 = 1000;
@@ -26,7 +26,7 @@ pub(super) fn resolve(
     each.filter_map(|(index, entry)| {
         let path = format!("accounts[{index}]");
         check_name(&entries[..index], entry, &format!("{path}.name"), findings);
-        check_provider(entry, known, &format!("{path}.provider"), findings);
+        check_provider(entry.provider.as_deref(), known, &format!("{path}.provider"), findings);
         account(entry, &path, environment, findings)
     })
     .collect()
@@ -40,8 +40,14 @@ fn check_name(earlier: &[AccountEntry], entry: &AccountEntry, path: &str, findin
     }
 }
 
-fn check_provider(entry: &AccountEntry, known: &Known<'_>, path: &str, findings: &mut Findings<'_>) {
-    let Some(provider) = findings.required(path, entry.provider.as_deref()) else { return };
+/// Notes a provider that is missing or unknown.
+pub(super) fn check_provider(
+    provider: Option<&str>,
+    known: &Known<'_>,
+    path: &str,
+    findings: &mut Findings<'_>,
+) {
+    let Some(provider) = findings.required(path, provider) else { return };
     if !known.providers.contains(&provider) {
         let hint = near::suggestion(provider, known.providers.iter().copied());
         let all = known.providers.join(", ");
@@ -70,6 +76,11 @@ fn account(
     let concurrent_tasks = entry.concurrent_tasks.unwrap_or(CONCURRENT_TASKS);
     findings.positive(&format!("{path}.requests_per_minute"), requests_per_minute == 0);
     findings.positive(&format!("{path}.concurrent_tasks"), concurrent_tasks == 0);
+    findings.positive(&format!("{path}.daily_tasks"), entry.daily_tasks == Some(0));
+    let regions = entry.regions.clone().unwrap_or_default();
+    for (index, region) in regions.iter().enumerate() {
+        findings.name(&format!("{path}.regions[{index}]"), region);
+    }
     let pace = entry.poll.as_ref().and_then(|poll| pace(poll, &format!("{path}.poll"), findings));
     Some(Account {
         name: AccountName::new(entry.name.clone()?),
@@ -82,8 +93,8 @@ fn account(
         credential: credential?,
         requests_per_minute,
         concurrent_tasks,
-        daily: domain::DailyLimits::default(),
-        regions: Vec::new(),
+        daily: limits::daily(entry.daily_tasks, entry.daily_spend),
+        regions,
         version: String::new(),
         pace,
         on_unknown: entry.on_unknown.unwrap_or_default(),

@@ -10,7 +10,8 @@ use url::Url;
 use crate::environment::Environment;
 use crate::file::File;
 use crate::findings::Findings;
-use crate::sections::{Callbacks, Egress, Limits, Retention, Server, Store, Tasks, Tls};
+use crate::resolve::limits;
+use crate::sections::{Callbacks, Egress, Retention, Server, Store, Tasks, Tls};
 
 /// Below, ordinary requests would be refused; above, a head is no longer one.
 const HEAD_BYTES: std::ops::RangeInclusive<u64> = 8 << 10..=1 << 20;
@@ -30,7 +31,7 @@ pub(super) fn check(file: &mut File, environment: &dyn Environment, findings: &m
     store(&file.store, findings);
     tasks(&file.tasks, findings);
     retention(&file.retention, findings);
-    limits(&file.limits, findings);
+    limits::check(&file.limits, &file.health, findings);
     egress(&mut file.egress, environment, findings);
     callbacks(&file.callbacks, findings);
     findings.name("ledger.currency", &file.ledger.currency);
@@ -210,12 +211,6 @@ fn is_nat64_prefix(text: &str) -> bool {
     text.contains(':')
         && text.parse::<Network>().is_ok()
         && matches!(length, "32" | "40" | "48" | "56" | "64" | "96")
-}
-
-fn limits(limits: &Limits, findings: &mut Findings<'_>) {
-    findings.positive("limits.requests_per_minute", limits.requests_per_minute == 0);
-    findings.positive("limits.concurrent_tasks", limits.concurrent_tasks == 0);
-    findings.positive("limits.tracked_keys_max", limits.tracked_keys_max == 0);
 }
 
 /// An `http` or `https` URL that paths can be appended to: no user, query or fragment, no slash at the end.

@@ -2,15 +2,21 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use config::{Environment, Known};
+use domain::{ModelSpec, Scope};
 
 /// Some of the real providers and models.
-pub(crate) const KNOWN: Known<'static> = Known {
-    providers: &["kie", "v2"],
-    dialects: &["v2"],
-    models: &["veo3", "veo3-fast", "veo3.1", "veo3.1-fast", "veo3.1-pro", "studio-audio"],
-};
+pub(crate) fn known() -> Known<'static> {
+    static MODELS: LazyLock<Vec<ModelSpec>> = LazyLock::new(|| {
+        let videos = ["veo3", "veo3-fast", "veo3.1", "veo3.1-fast", "veo3.1-pro"];
+        let videos = videos.map(|name| ModelSpec::new(name, Scope::Videos));
+        videos.into_iter().chain([ModelSpec::new("studio-audio", Scope::Audio)]).collect()
+    });
+    static ALL: LazyLock<Vec<&ModelSpec>> = LazyLock::new(|| MODELS.iter().collect());
+    Known { providers: &["kie", "v2"], dialects: &["v2"], models: &ALL }
+}
 
 /// Variables and files that exist; with `anything`, the others exist too.
 #[derive(Default)]
