@@ -4,6 +4,7 @@ mod asset;
 mod base_url;
 mod creating;
 mod events;
+mod route_header;
 mod waiting;
 
 use std::task::{Context, Poll};

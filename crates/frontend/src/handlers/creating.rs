@@ -9,7 +9,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument as _;
 use translation::{Upload, Wait};
 
-use super::{Answering, Handlers};
+use super::{Answering, Handlers, route_header};
 
 /// In every API: the client's own name of its request.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -21,13 +21,15 @@ impl Handlers {
     pub(super) async fn create(
         &self,
         answering: &Answering<'_>,
-        draft: Draft,
+        mut draft: Draft,
         wait: Wait,
         room: Option<OwnedSemaphorePermit>,
     ) -> Result<Reply, Failure> {
         let (dialect, _endpoint) = answering.endpoint()?;
         let (tasks, client) = (self.tasks.clone(), answering.client()?.clone());
-        let key = idempotency_key(&answering.links.headers)?;
+        let headers = &answering.links.headers;
+        let key = idempotency_key(headers)?;
+        draft.preference = route_header::preference(headers, draft.preference)?;
         let creating = async move {
             let _room_for_inline_media = room;
             tasks.create(&client, dialect.name(), draft, key.as_deref()).await
@@ -65,8 +67,9 @@ impl Handlers {
     }
 
     /// What is made of an earlier result, as it stands.
-    pub(super) async fn derive(&self, answering: &Answering<'_>, draft: Draft) -> Result<Reply, Failure> {
+    pub(super) async fn derive(&self, answering: &Answering<'_>, mut draft: Draft) -> Result<Reply, Failure> {
         let (dialect, endpoint) = answering.endpoint()?;
+        draft.preference = route_header::preference(&answering.links.headers, draft.preference)?;
         let (tasks, client) = (self.tasks.clone(), answering.client()?.clone());
         let task = apart(async move { tasks.derive(&client, dialect.name(), draft).await }).await?;
         Ok(dialect.encode_task(endpoint, &task, &answering.links))
