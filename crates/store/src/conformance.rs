@@ -8,6 +8,7 @@ pub mod attempts;
 pub mod books;
 pub mod claims;
 pub mod creation;
+pub mod daily;
 pub mod deliveries;
 pub mod inbox;
 pub mod late;
@@ -106,6 +107,21 @@ macro_rules! stamp_conformance {
                 all_live_tasks_hold_and_ended_ones_do_not
                 live_tasks_are_counted_by_state
             }
+            daily {
+                parallel_creates_never_exceed_the_tasks_of_a_day
+                parallel_creates_never_exceed_the_spend_of_a_day
+                a_task_counts_in_all_its_limits_or_in_none
+                what_makes_no_task_counts_nothing
+                an_end_gives_back_what_it_does_not_spend
+                three_who_end_a_task_give_back_once
+                an_end_after_midnight_changes_nothing_today
+                parallel_attempts_never_exceed_the_day_of_an_account
+                an_attempt_is_counted_once_however_often_it_is_tried
+                an_attempt_that_nobody_pays_for_is_given_back
+                an_attempt_that_was_never_made_is_given_back_at_the_end
+                who_no_longer_holds_a_task_counts_nothing
+                days_that_are_over_are_deleted
+            }
             deliveries {
                 a_message_is_stored_with_the_end_of_its_task
                 a_stale_writer_leaves_no_message
@@ -174,6 +190,7 @@ mod tests {
             include_str!("conformance/books.rs"),
             include_str!("conformance/claims.rs"),
             include_str!("conformance/creation.rs"),
+            include_str!("conformance/daily.rs"),
             include_str!("conformance/deliveries.rs"),
             include_str!("conformance/inbox.rs"),
             include_str!("conformance/late.rs"),

@@ -7,7 +7,8 @@ use domain::{AccountName, AssetId, Money, OwnerId, Scope, Settlement, Task, Task
 
 use crate::books::{HeldMoney, HeldVerdict, KnownWork, LedgerBy, LedgerRow, LedgerSpan, LedgerTotal};
 use crate::{
-    CrashingTask, Delivery, DeliveryClaim, DeliveryState, LateClaim, LateResult, LateWord, NewDelivery, Tried,
+    CrashingTask, DailyLimit, DailyVerdict, Delivery, DeliveryClaim, DeliveryState, LateClaim, LateResult,
+    LateWord, NewDelivery, OverDaily, Tried,
 };
 
 /// Durable tasks. What a method has answered with `Ok` survives the loss of the process and of power.
@@ -19,6 +20,8 @@ pub trait TaskStore: Send + Sync {
     /// Stores a new task, due at once, if the `terms` of its owner allow it, and sets its price aside. All of it is one
     /// transaction: parallel calls never exceed a limit or a budget, and of those with one key of idempotency one makes a
     /// task. A second task of that id is [`StoreError::Conflict`].
+    /// What is counted in limits of the day stays counted, but that money which comes back to the owner's budget comes
+    /// back to the day on which it was counted.
     async fn create(&self, task: &Task, terms: &Terms) -> Result<Admission, StoreError>;
 
     /// The task of that id, whoever owns it; `None` if there is none or it was forgotten.
@@ -32,7 +35,9 @@ pub trait TaskStore: Send + Sync {
     /// With `Next::Keep` the claim is kept and its lease renewed; otherwise it ends. A terminal state frees the owner's slot in the
     /// same transaction. A writer whose epoch or version is not the stored one changes nothing: [`StoreError::Stale`].
     /// A lease that has run out but that nobody took still counts: what its holder learned must not be lost.
-    /// What else the `end` of a task brings is stored in the same transaction, or not at all.
+    /// What else the `end` of a task brings is stored in the same transaction, or not at all. So is that attempts which
+    /// nobody has to pay for, not sent, rejected or failed, no longer count in limits of their day; at the end of the task
+    /// also one that was counted but never made.
     /// An attempt with the handle of another attempt of that account is [`StoreError::HandleTaken`].
     async fn advance(
         &self,
@@ -41,6 +46,17 @@ pub trait TaskStore: Send + Sync {
         next: Next,
         end: Option<&Ending>,
     ) -> Result<u64, StoreError>;
+
+    /// Counts the attempt of that number, which is about to be made and costs `price`, in all of `limits`, or in none. What
+    /// was counted for it before is given back first: so it is counted once however often it is tried, and with no limits
+    /// it is not counted any more. A claim that is no longer held changes nothing: [`StoreError::Stale`].
+    async fn use_daily(
+        &self,
+        claim: &(TaskId, u64),
+        attempt: u32,
+        limits: &[DailyLimit],
+        price: Money,
+    ) -> Result<DailyVerdict, StoreError>;
 
     /// Gives claimed tasks back without changing them, due after `delay`. Ignores claims that are no longer held.
     async fn release(&self, claims: &[(TaskId, u64)], delay: Duration) -> Result<(), StoreError>;
@@ -138,6 +154,9 @@ pub trait TaskStore: Send + Sync {
     /// Deletes up to `max` keys of idempotency whose lifetimes are over; how many.
     async fn purge_keys(&self, max: usize) -> Result<usize, StoreError>;
 
+    /// Deletes up to `max` rows about what was used on days before yesterday; how many.
+    async fn purge_daily(&self, max: usize) -> Result<usize, StoreError>;
+
     /// Up to `max` assets that have expired: their bytes are to be removed, then their notes.
     async fn expired_assets(&self, max: usize) -> Result<Vec<AssetId>, StoreError>;
 
@@ -198,6 +217,8 @@ pub struct Terms {
     pub concurrent_tasks: u32,
     /// What all tasks may cost together, set aside and spent; absent if there is no bound.
     pub budget: Option<Money>,
+    /// What it may use today, each key once; what is set aside for the task is what it spends.
+    pub daily: Vec<DailyLimit>,
     /// Names the request; absent if each one is another.
     pub idempotency: Option<IdempotencyKey>,
 }
@@ -205,7 +226,7 @@ pub struct Terms {
 impl Terms {
     /// No bound but that of live tasks.
     pub fn concurrent_tasks(concurrent_tasks: u32) -> Self {
-        Self { concurrent_tasks, budget: None, idempotency: None }
+        Self { concurrent_tasks, budget: None, daily: Vec::new(), idempotency: None }
     }
 }
 
@@ -235,6 +256,8 @@ pub enum Admission {
         /// What the budget has left; negative if it was lowered.
         left: Money,
     },
+    /// A limit of the day has no room; nothing was stored.
+    OverDaily(OverDaily),
     /// The key of idempotency is that of an earlier request for the same; nothing was stored.
     Replayed {
         /// The task that was made then.

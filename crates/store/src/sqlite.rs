@@ -9,6 +9,7 @@ mod checkpoint;
 mod claims;
 mod clock;
 mod connection;
+mod daily;
 mod deliveries;
 mod idempotency;
 mod inbox;
@@ -32,7 +33,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::{AccountName, AssetId, OwnerId, Task, TaskId, Timestamp};
+use domain::{AccountName, AssetId, Money, OwnerId, Task, TaskId, Timestamp};
 use rusqlite::Connection;
 use rusqlite::ffi::{SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_UNIQUE};
 
@@ -47,9 +48,9 @@ use self::rows::{ChangeRow, NewRow};
 use self::writer::Writer;
 use crate::books::{HeldMoney, HeldVerdict, KnownWork, LedgerBy, LedgerRow, LedgerSpan, LedgerTotal};
 use crate::{
-    Admission, AssetRecord, Claim, CrashingTask, Delivery, DeliveryClaim, DeliveryState, Ending, Heard,
-    KeyRecord, LateClaim, LateResult, LateWord, ListTasks, LiveHolding, Next, StoreError, TaskStore, Terms,
-    Tried,
+    Admission, AssetRecord, Claim, CrashingTask, DailyLimit, DailyVerdict, Delivery, DeliveryClaim,
+    DeliveryState, Ending, Heard, KeyRecord, LateClaim, LateResult, LateWord, ListTasks, LiveHolding, Next,
+    StoreError, TaskStore, Terms, Tried,
 };
 
 /// Tasks in one SQLite file. Dropped, it finishes the writes that are queued; that blocks for about one commit.
@@ -178,6 +179,20 @@ impl TaskStore for SqliteStore {
             self.writer.write(move |c| deliveries::store(c, id.as_str(), &message, now)).await?;
         }
         Ok(version)
+    }
+
+    async fn use_daily(
+        &self,
+        (id, epoch): &(TaskId, u64),
+        attempt: u32,
+        limits: &[DailyLimit],
+        price: Money,
+    ) -> Result<DailyVerdict, StoreError> {
+        let (id, epoch, limits, clock) = (id.clone(), *epoch, limits.to_vec(), self.clock.clone());
+        let count = move |c: &Connection| {
+            daily::count_attempt(c, (id.as_str(), epoch, attempt), &limits, price, clock.now())
+        };
+        self.writer.write(count).await
     }
 
     async fn release(&self, claims: &[(TaskId, u64)], delay: Duration) -> Result<(), StoreError> {
@@ -315,6 +330,11 @@ impl TaskStore for SqliteStore {
     async fn purge_keys(&self, max: usize) -> Result<usize, StoreError> {
         let clock = self.clock.clone();
         self.writer.write(move |c| retention::purge_keys(c, max, clock.now())).await
+    }
+
+    async fn purge_daily(&self, max: usize) -> Result<usize, StoreError> {
+        let clock = self.clock.clone();
+        self.writer.write(move |c| daily::purge(c, max, clock.now())).await
     }
 
     async fn expired_assets(&self, max: usize) -> Result<Vec<AssetId>, StoreError> {

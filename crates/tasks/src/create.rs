@@ -13,7 +13,7 @@ use store::{Admission, IdempotencyKey, StoreError, Terms};
 
 use crate::setup::Setup;
 use crate::shared::store_failure;
-use crate::{TaskService, clock, idempotency};
+use crate::{TaskService, clock, daily, idempotency};
 
 /// Suggested to a client that has too many tasks: the usual length of a fast generation's last part.
 const AT_LIMIT_RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -156,7 +156,8 @@ impl TaskService {
         // Shown before it is stored: nobody knows its id yet, and the worker may end it before this returns.
         self.shared.live.show(&task);
         let budget = client.limits.budget;
-        let terms = Terms { concurrent_tasks: max, budget, idempotency: name };
+        let daily = daily::of_client(client, &task.request.model);
+        let terms = Terms { concurrent_tasks: max, budget, daily, idempotency: name };
         failpoints::pass("before_accept");
         let admission = self.shared.store.create(&task, &terms).await;
         failpoints::pass("accept_stored");
@@ -180,6 +181,7 @@ impl TaskService {
                 );
                 Err(Failure::new(FailureKind::OutOfBudget, text))
             }
+            Ok(Admission::OverDaily(over)) => Err(daily::refusal(&over, &task)),
             Ok(Admission::Replayed { task }) => self.made_before(client, &task).await,
             Ok(Admission::KeyReused) => {
                 let text = "this idempotency key belongs to an earlier request that asked for something else";

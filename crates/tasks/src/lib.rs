@@ -9,6 +9,7 @@ mod cancel;
 mod clock;
 mod collect;
 mod create;
+mod daily;
 mod deliveries;
 mod explain;
 mod failover;

@@ -3,7 +3,7 @@
 use domain::{AttemptOutcome, Money, Settlement, Task, Timestamp};
 use rusqlite::{Connection, params};
 
-use super::{failed, is_unique_violation};
+use super::{daily, failed, is_unique_violation};
 use crate::{HeldMoney, StoreError};
 
 /// A row to be.
@@ -116,7 +116,7 @@ fn handle(task: &Task) -> Option<String> {
     }
 }
 
-/// Adds rows, and changes by as much what their owner has set aside or spent.
+/// Adds rows, and changes by as much what their owner has set aside or spent, in all and on the day of the task.
 pub(super) fn append(connection: &Connection, entries: &[Entry], now: Timestamp) -> Result<(), StoreError> {
     let sql = "INSERT INTO ledger (task_id, kind, amount, owner, model, account, handle, at)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
@@ -132,8 +132,8 @@ pub(super) fn append(connection: &Connection, entries: &[Entry], now: Timestamp)
             now.as_millis(),
         ])?;
         match entry.kind {
-            "release" => commit(connection, &entry.owner, -entry.amount.billionths()),
-            "late_adjustment" => commit(connection, &entry.owner, entry.amount.billionths()),
+            "release" => commit(connection, entry, -entry.amount.billionths()),
+            "late_adjustment" => commit(connection, entry, entry.amount.billionths()),
             _ => Ok(()),
         }
     };
@@ -148,9 +148,8 @@ pub(super) fn append(connection: &Connection, entries: &[Entry], now: Timestamp)
     Ok(())
 }
 
-/// Adds to what an owner has set aside or spent.
-fn commit(connection: &Connection, owner: &str, billionths: i64) -> rusqlite::Result<()> {
+fn commit(connection: &Connection, entry: &Entry, billionths: i64) -> rusqlite::Result<()> {
     let sql = "UPDATE owners SET committed = committed + ?2 WHERE owner = ?1";
-    connection.prepare_cached(sql)?.execute(params![owner, billionths])?;
-    Ok(())
+    connection.prepare_cached(sql)?.execute(params![entry.owner, billionths])?;
+    daily::change_spend(connection, &entry.task, billionths)
 }

@@ -42,6 +42,8 @@ pub(super) struct ChangeRow {
     pub(super) ended_at: Option<i64>,
     pub(super) version: u64,
     pub(super) attempts: Vec<AttemptRow>,
+    /// The numbers of those attempts that nobody has to pay for.
+    pub(super) unpaid: Vec<u32>,
 }
 
 /// What is read of a task.
@@ -95,6 +97,7 @@ impl NewRow {
 
 impl ChangeRow {
     pub(super) fn encode(task: &Task) -> Result<Self, StoreError> {
+        let unpaid = task.attempts.iter().filter(|attempt| !attempt.outcome.may_be_paid());
         Ok(Self {
             state: task.state.name(),
             state_data: encode_json(&task.state)?,
@@ -105,6 +108,7 @@ impl ChangeRow {
                 .iter()
                 .map(|attempt| AttemptRow::encode(task, attempt))
                 .collect::<Result<_, _>>()?,
+            unpaid: unpaid.map(|attempt| attempt.number).collect(),
         })
     }
 }

@@ -6,7 +6,7 @@ use domain::{AccountName, Money, OwnerId, Task, TaskId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::rows::{AttemptRow, ChangeRow, NewRow, TaskRow};
-use super::{failed, idempotency, is_unique_violation, ledger};
+use super::{daily, failed, idempotency, is_unique_violation, ledger};
 use crate::{Admission, LiveHolding, Next, StoreError, Terms};
 
 pub(super) const LOAD: &str =
@@ -17,7 +17,6 @@ pub(super) const LIVE_TASKS: &str =
 const LIVE_HOLDINGS: &str = "SELECT tasks.id, tasks.owner, tasks.model, attempts.account
      FROM tasks LEFT JOIN attempts ON attempts.task_id = tasks.id AND attempts.is_live = 1
      WHERE tasks.due_at IS NOT NULL";
-
 /// Inserts a task that is due `now`, if its owner's terms allow it.
 pub(super) fn create(
     connection: &Connection,
@@ -31,6 +30,9 @@ pub(super) fn create(
     {
         return Ok(known);
     }
+    if let Some(over) = daily::over(connection, &terms.daily, task.reserved, now)? {
+        return Ok(Admission::OverDaily(over));
+    }
     let taken = take_slot(connection, task, terms).map_err(failed("counting live tasks"))?;
     if !taken {
         return refusal(connection, &task.owner, terms).map_err(failed("counting live tasks"));
@@ -43,6 +45,7 @@ pub(super) fn create(
     if let Some(key) = key {
         idempotency::store(connection, (&task.owner, &task.id), key, now)?;
     }
+    daily::count_task(connection, &task.id, &terms.daily, task.reserved, now)?;
     if let Some(reserve) = &task.reserve {
         ledger::append(connection, std::slice::from_ref(reserve), now)?;
     }
@@ -173,6 +176,7 @@ pub(super) fn advance(
     let updated: Option<(String, u64)> = update().map_err(failed("changing a task"))?;
     let Some((owner, version)) = updated else { return Err(StoreError::Stale) };
     store_attempts(connection, id, &change.attempts)?;
+    daily::give_back_unpaid(connection, id, change)?;
     if change.ended_at.is_some() {
         give_slot_back(connection, &owner).map_err(failed("counting live tasks"))?;
     }

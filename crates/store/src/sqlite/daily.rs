@@ -1,0 +1,218 @@
+//! What is used of limits in one day. Checked and counted within one transaction of the only writer, so it is exact.
+
+use std::time::Duration;
+
+use domain::{Money, Timestamp};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::failed;
+use super::rows::ChangeRow;
+use crate::{DailyBound, DailyKey, DailyLimit, DailyVerdict, OverDaily, StoreError};
+
+const DAY_MILLIS: i64 = 24 * 3600 * 1000;
+/// The number of a use that is a task's own, not that of one of its attempts.
+const AT_ACCEPT: u32 = 0;
+
+const USED: &str =
+    "SELECT tasks, spend FROM daily_usage WHERE day = ?1 AND kind = ?2 AND name = ?3 AND model = ?4";
+const COUNT: &str =
+    "INSERT INTO daily_usage (day, kind, name, model, tasks, spend) VALUES (?1, ?2, ?3, ?4, 1, ?5)
+     ON CONFLICT (day, kind, name, model) DO UPDATE SET tasks = tasks + 1, spend = spend + excluded.spend";
+const NOTE: &str = "INSERT INTO daily_uses (day, kind, name, model, spend, task_id, attempt)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+const CHANGE_SPEND: &str = "UPDATE daily_usage SET spend = daily_usage.spend + ?3 FROM daily_uses AS counted
+     WHERE counted.task_id = ?1 AND counted.attempt = ?2 AND daily_usage.day = counted.day
+       AND daily_usage.kind = counted.kind AND daily_usage.name = counted.name AND daily_usage.model = counted.model";
+const GIVE_BACK: &str = "UPDATE daily_usage SET tasks = tasks - 1, spend = daily_usage.spend - counted.spend
+     FROM daily_uses AS counted
+     WHERE counted.task_id = ?1 AND counted.attempt = ?2 AND daily_usage.day = counted.day
+       AND daily_usage.kind = counted.kind AND daily_usage.name = counted.name AND daily_usage.model = counted.model";
+const FORGET: &str = "DELETE FROM daily_uses WHERE task_id = ?1 AND attempt = ?2";
+const ATTEMPTS_COUNTED: &str = "SELECT DISTINCT attempt FROM daily_uses WHERE task_id = ?1 AND attempt > ?2";
+const IS_HELD: &str = "SELECT 1 FROM tasks WHERE id = ?1 AND lease_epoch = ?2 AND lease_holder IS NOT NULL";
+const PURGE: [&str; 2] = [
+    "DELETE FROM daily_uses WHERE (task_id, attempt, kind, name, model) IN
+         (SELECT task_id, attempt, kind, name, model FROM daily_uses WHERE day < ?1 ORDER BY day LIMIT ?2)",
+    "DELETE FROM daily_usage WHERE (day, kind, name, model) IN
+         (SELECT day, kind, name, model FROM daily_usage WHERE day < ?1 ORDER BY day LIMIT ?2)",
+];
+
+/// The first of `limits` that has no room today for one task more, of that price.
+pub(super) fn over(
+    connection: &Connection,
+    limits: &[DailyLimit],
+    price: Money,
+    now: Timestamp,
+) -> Result<Option<OverDaily>, StoreError> {
+    for DailyLimit { key, limits } in limits {
+        let (kind, name, model) = columns(key);
+        let read = || {
+            let mut statement = connection.prepare_cached(USED)?;
+            let values = params![day(now), kind, name, model];
+            statement.query_row(values, |row| Ok((row.get(0)?, row.get(1)?))).optional()
+        };
+        let (tasks, spend): (u32, i64) =
+            read().map_err(failed("reading what is used today"))?.unwrap_or_default();
+        let bound = if limits.tasks.is_some_and(|max| tasks >= max) {
+            Some(DailyBound::Tasks)
+        } else {
+            let left =
+                limits.spend.map(|max| max.checked_sub(Money::from_billionths(spend)).unwrap_or_default());
+            // What costs nothing needs no room.
+            left.filter(|left| price > Money::ZERO && price > *left).map(|left| DailyBound::Spend { left })
+        };
+        if let Some(bound) = bound {
+            return Ok(Some(OverDaily { key: key.clone(), bound, resets_in: resets_in(now) }));
+        }
+    }
+    Ok(None)
+}
+
+/// Counts a new task in all of `limits`, with what is set aside for it.
+pub(super) fn count_task(
+    connection: &Connection,
+    task: &str,
+    limits: &[DailyLimit],
+    reserved: Money,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    count(connection, (task, AT_ACCEPT), limits, reserved, now).map_err(failed("counting a task of the day"))
+}
+
+/// Adds to what a task has spent on the day on which it was counted, if it was and that is not long ago.
+pub(super) fn change_spend(connection: &Connection, task: &str, billionths: i64) -> rusqlite::Result<()> {
+    connection.prepare_cached(CHANGE_SPEND)?.execute(params![task, AT_ACCEPT, billionths]).map(|_| ())
+}
+
+/// Counts an attempt of a claimed task in all of `limits`, in place of what was counted for it before; or in none.
+pub(super) fn count_attempt(
+    connection: &Connection,
+    (task, epoch, attempt): (&str, u64, u32),
+    limits: &[DailyLimit],
+    price: Money,
+    now: Timestamp,
+) -> Result<DailyVerdict, StoreError> {
+    let is_held = || connection.prepare_cached(IS_HELD)?.exists(params![task, epoch]);
+    if !is_held().map_err(failed("reading a claim"))? {
+        return Err(StoreError::Stale);
+    }
+    give_back(connection, task, attempt).map_err(failed("giving back an attempt of the day"))?;
+    if let Some(over) = over(connection, limits, price, now)? {
+        return Ok(DailyVerdict::Over(over));
+    }
+    count(connection, (task, attempt), limits, price, now)
+        .map_err(failed("counting an attempt of the day"))?;
+    Ok(DailyVerdict::Counted)
+}
+
+/// Gives back what was counted for attempts that nobody has to pay for; at the end of the task also for one that was
+/// never made.
+pub(super) fn give_back_unpaid(
+    connection: &Connection,
+    task: &str,
+    change: &ChangeRow,
+) -> Result<(), StoreError> {
+    let has_ended = change.ended_at.is_some();
+    if !has_ended && change.unpaid.is_empty() {
+        return Ok(());
+    }
+    let was_made = |number| change.attempts.iter().any(|attempt| attempt.number == number);
+    let give_back = || {
+        let mut statement = connection.prepare_cached(ATTEMPTS_COUNTED)?;
+        let counted = statement.query_map(params![task, AT_ACCEPT], |row| row.get(0))?;
+        let counted: Vec<u32> = counted.collect::<rusqlite::Result<_>>()?;
+        counted
+            .into_iter()
+            .filter(|number| change.unpaid.contains(number) || has_ended && !was_made(*number))
+            .try_for_each(|number| give_back(connection, task, number))
+    };
+    give_back().map_err(failed("giving back attempts of the day"))
+}
+
+/// Deletes up to `max` rows of days before yesterday; how many. Yesterday stays for a clock that is set back a little.
+pub(super) fn purge(connection: &Connection, max: usize, now: Timestamp) -> Result<usize, StoreError> {
+    let mut deleted = 0;
+    for sql in PURGE {
+        let left = i64::try_from(max - deleted).unwrap_or(i64::MAX);
+        let delete = || connection.prepare_cached(sql)?.execute([day(now) - 1, left]);
+        deleted += delete().map_err(failed("deleting what was used on days that are over"))?;
+    }
+    Ok(deleted)
+}
+
+fn count(
+    connection: &Connection,
+    (task, attempt): (&str, u32),
+    limits: &[DailyLimit],
+    price: Money,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    for DailyLimit { key, .. } in limits {
+        let (kind, name, model) = columns(key);
+        let (day, price) = (day(now), price.billionths());
+        connection.prepare_cached(COUNT)?.execute(params![day, kind, name, model, price])?;
+        connection.prepare_cached(NOTE)?.execute(params![day, kind, name, model, price, task, attempt])?;
+    }
+    Ok(())
+}
+
+fn give_back(connection: &Connection, task: &str, attempt: u32) -> rusqlite::Result<()> {
+    for sql in [GIVE_BACK, FORGET] {
+        connection.prepare_cached(sql)?.execute(params![task, attempt])?;
+    }
+    Ok(())
+}
+
+/// As it is stored: what kind of limit, of whom, for which model.
+fn columns(key: &DailyKey) -> (&'static str, &str, &str) {
+    match key {
+        DailyKey::Client(owner) => ("client", owner.as_str(), ""),
+        DailyKey::ClientModel(owner, model) => ("client_model", owner.as_str(), model),
+        DailyKey::Account(account) => ("account", account.as_str(), ""),
+        DailyKey::Provider(provider) => ("provider", provider, ""),
+    }
+}
+
+fn day(now: Timestamp) -> i64 {
+    now.as_millis().div_euclid(DAY_MILLIS)
+}
+
+fn resets_in(now: Timestamp) -> Duration {
+    let left = DAY_MILLIS - now.as_millis().rem_euclid(DAY_MILLIS);
+    Duration::from_millis(left.unsigned_abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::query_plan;
+    use super::*;
+
+    #[test]
+    fn what_others_have_used_costs_nothing() {
+        let statements = [
+            USED,
+            COUNT,
+            NOTE,
+            CHANGE_SPEND,
+            GIVE_BACK,
+            FORGET,
+            ATTEMPTS_COUNTED,
+            IS_HELD,
+            PURGE[0],
+            PURGE[1],
+        ];
+        for sql in statements {
+            let plan = query_plan::of(sql).join("\n");
+            let steps = |word: &str| plan.lines().filter(|line| line.contains(word)).count();
+            assert_eq!((steps("SCAN"), steps("TEMP B-TREE")), (0, 0), "{sql}\n{plan}");
+        }
+    }
+
+    #[test]
+    fn a_day_ends_at_midnight() {
+        let at = |millis| (day(Timestamp::from_millis(millis)), resets_in(Timestamp::from_millis(millis)));
+        assert_eq!(at(DAY_MILLIS - 1), (0, Duration::from_millis(1)));
+        assert_eq!(at(DAY_MILLIS), (1, Duration::from_secs(24 * 3600)));
+        assert_eq!(at(-1), (-1, Duration::from_millis(1)));
+    }
+}
