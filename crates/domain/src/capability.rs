@@ -1,8 +1,12 @@
 //! What a public model can do, and the check of a draft against it.
 
+mod patch;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Derivation, Draft, DraftInput, DraftMedia, Failure, Role, Scope, media_type_of_bytes};
+
+pub use patch::{ImagePatch, ModelPatch};
 
 /// A public model: its name, its bounds. An empty list means that the values are not restricted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -20,7 +20,7 @@ mod task;
 mod time;
 
 pub use account::{Account, Credential, OnUnknown, Pace};
-pub use capability::{ImageRule, ImageUse, ModelSpec};
+pub use capability::{ImagePatch, ImageRule, ImageUse, ModelPatch, ModelSpec};
 pub use failure::{Failure, FailureKind, Retry, with_sources};
 pub use id::{AccountName, AssetId, OwnerId, TaskId};
 pub use limit::{Access, Client, ClientLimits, DailyLimits, LimitStatus, ModelLimits, ProviderLimits};
