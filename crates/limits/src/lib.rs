@@ -15,7 +15,7 @@
 //!   on with its share of each limit, and then tells the server what happened in the meantime, so that a change of sides
 //!   gives nobody a second burst. How much more than a limit passes in an outage is a matter of how even the load is.
 //!
-//! [`RateLimits`] and [`Slots`] are for what one process counts alone, one key at a time, without waiting.
+//! [`WrongKeys`] is what one process counts alone: keys that are none, by the address that they come from.
 
 mod buckets;
 mod clock;
@@ -25,14 +25,12 @@ mod contract;
 mod gcra;
 mod leases;
 mod local;
-mod rate;
 mod shared;
-mod slots;
+mod wrong_keys;
 
 pub use clock::Clock;
 pub use contract::{Holding, LimitKey, Limiter, RateVerdict, SlotVerdict, Standing};
 pub use gcra::{BURST_MIN, Rate};
 pub use local::LocalLimiter;
-pub use rate::{RateDecision, RateLimits};
 pub use shared::{OnOutage, SettingsError, SharedLimiter, SharedSettings, SharedStats};
-pub use slots::{Permit, Slots};
+pub use wrong_keys::WrongKeys;
