@@ -1,5 +1,5 @@
 //! Deletes what is past its time, a little at a time: tasks that ended long ago, keys of idempotency that have expired,
-//! files that can no longer be read. The ledger stays for ever.
+//! what was used of daily limits, files that can no longer be read. The ledger stays for ever.
 
 use std::future::Future;
 use std::io;
@@ -86,6 +86,7 @@ impl Sweeper {
     async fn sweep(&mut self) -> Result<(), SweepError> {
         self.tasks().await?;
         self.keys().await?;
+        self.days().await?;
         self.expired_assets().await?;
         if self.orphans_swept.is_none_or(|at| at.elapsed() >= ORPHAN_AGE) {
             self.orphans().await?;
@@ -120,6 +121,18 @@ impl Sweeper {
     }
 
     /// The bytes go before their note, so that no crash leaves bytes that nobody knows.
+    async fn days(&self) -> Result<(), SweepError> {
+        let batch_max = self.shared.settings.retention.batch_max;
+        loop {
+            let deleted = self.shared.store.purge_daily(batch_max).await?;
+            self.shared.metrics.swept("daily_uses", deleted);
+            if deleted < batch_max {
+                return Ok(());
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
     async fn expired_assets(&self) -> Result<(), SweepError> {
         let batch_max = self.shared.settings.retention.batch_max;
         loop {
