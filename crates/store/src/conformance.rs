@@ -106,6 +106,7 @@ macro_rules! stamp_conformance {
                 another_attempt_may_follow_a_failed_one
                 all_live_tasks_hold_and_ended_ones_do_not
                 live_tasks_are_counted_by_state
+                versions_of_accounts_are_those_of_live_and_watched_attempts
             }
             daily {
                 parallel_creates_never_exceed_the_tasks_of_a_day

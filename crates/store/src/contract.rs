@@ -80,6 +80,10 @@ pub trait TaskStore: Send + Sync {
     /// All live tasks, each with the account of its live attempt: what slots are counted from at the start.
     async fn live_holdings(&self) -> Result<Vec<LiveHolding>, StoreError>;
 
+    /// The versions of accounts that attempts were made with which are live, or watched after the end of their task; each
+    /// once.
+    async fn account_versions(&self) -> Result<Vec<String>, StoreError>;
+
     /// How many tasks are not terminal, by state name.
     async fn live_tasks(&self) -> Result<Vec<(String, u64)>, StoreError>;
 

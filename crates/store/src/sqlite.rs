@@ -3,6 +3,7 @@
 //! Writes go through one thread that commits them in groups (`sqlite/writer.rs`); reads use connections of their own.
 //! Not for network file systems: SQLite's locks and shared memory do not work there.
 
+mod accounts;
 mod assets;
 mod books;
 mod checkpoint;
@@ -229,6 +230,10 @@ impl TaskStore for SqliteStore {
 
     async fn live_holdings(&self) -> Result<Vec<LiveHolding>, StoreError> {
         self.scan(tasks::live_holdings).await
+    }
+
+    async fn account_versions(&self) -> Result<Vec<String>, StoreError> {
+        self.scan(accounts::versions).await
     }
 
     async fn live_tasks(&self) -> Result<Vec<(String, u64)>, StoreError> {

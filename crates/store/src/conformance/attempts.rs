@@ -1,12 +1,12 @@
 //! Never two submissions of one task that may both cost money.
 
-use domain::{AccountName, Attempt, AttemptOutcome, OwnerId, TaskEvent, TaskId};
+use domain::{AccountName, Attempt, AttemptOutcome, NewAttempt, OwnerId, TaskEvent, TaskId};
 
 use super::Harness;
 use super::samples::{
-    AT, LEASE, NOW, accepted, advance, claim_all, claim_one, create, intended, load, plan, task,
+    AT, LEASE, NOW, accepted, advance, apply, claim_all, claim_one, create, intended, load, plan, task,
 };
-use crate::{LiveHolding, Next, StoreError};
+use crate::{Ending, LateWord, LiveHolding, Next, StoreError};
 
 /// Whatever the first is: intended, unknown or accepted.
 pub async fn a_second_live_attempt_is_refused_and_changes_nothing(harness: &mut dyn Harness) {
@@ -105,4 +105,40 @@ pub async fn live_tasks_are_counted_by_state(harness: &mut dyn Harness) {
     let mut live = store.live_tasks().await.expect("live tasks");
     live.sort();
     assert_eq!(live, [("queued".to_owned(), 2), ("submitting".to_owned(), 1)]);
+}
+
+/// What a task needs to be asked about, live or ended.
+pub async fn versions_of_accounts_are_those_of_live_and_watched_attempts(harness: &mut dyn Harness) {
+    let store = harness.store();
+    for id in ["queued", "running", "failed", "watched", "settled"] {
+        create(&*store, &task(id, "ann")).await;
+    }
+    for mut claim in claim_all(&*store).await {
+        let id = claim.task.id.clone();
+        let sent = NewAttempt { account_version: format!("of {id}"), ..plan("main") };
+        let events = match id.as_str() {
+            "queued" => vec![],
+            "running" => vec![accepted("1")],
+            "failed" => vec![accepted("2"), TaskEvent::AttemptFailed { reason: "broken".into() }],
+            _ => vec![accepted(id.as_str()), TaskEvent::DeadlinePassed],
+        };
+        if id.as_str() != "queued" {
+            apply(&mut claim.task, TaskEvent::SubmitIntended { plan: sent });
+        }
+        for event in events {
+            apply(&mut claim.task, event);
+        }
+        let watch = claim.task.state.is_terminal().then_some(LEASE);
+        let end = Ending { settlement: claim.task.settlement(), watch, ..Ending::default() };
+        let end = watch.map(|_| &end);
+        store.advance(&claim.task, claim.epoch, Next::Due { after: LEASE }, end).await.expect("advance");
+    }
+    for watch in store.claim_late(LEASE, 2).await.expect("claim") {
+        if watch.task.id.as_str() == "settled" {
+            store.settle_late(&watch, &LateWord::GivenUp).await.expect("settle");
+        }
+    }
+    let mut versions = store.account_versions().await.expect("versions");
+    versions.sort();
+    assert_eq!(versions, ["of running", "of watched"]);
 }
