@@ -1,0 +1,3 @@
+//! The choice under all circumstances: properties of plans and of an account's health, and simulations of many requests.
+
+mod health;
