@@ -8,10 +8,8 @@ use std::path::{Path, PathBuf};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::FILE_BYTES_MAX;
 use crate::text::TextVisitor;
-
-/// The largest secret or certificate file that is read, in bytes.
-const SECRET_BYTES_MAX: u64 = 1024 * 1024;
 
 /// The world outside the file; tests bring their own.
 pub trait Environment {
@@ -34,8 +32,11 @@ impl Environment for ProcessEnvironment {
     fn file(&self, path: &Path) -> Result<String, String> {
         let mut text = String::new();
         File::open(path)
-            .and_then(|file| file.take(SECRET_BYTES_MAX).read_to_string(&mut text))
+            .and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text))
             .map_err(|error| error.to_string())?;
+        if text.len() as u64 > FILE_BYTES_MAX {
+            return Err(format!("it is larger than {FILE_BYTES_MAX} bytes"));
+        }
         Ok(text)
     }
 }

@@ -19,7 +19,7 @@ use crate::sections::{
 pub(crate) use accounts::{AccountEntry, PollEntry, ProviderEntry};
 pub(crate) use keys::{KeyEntry, PerModelEntry};
 pub(crate) use models::{ImageEntry, ModelEntry};
-pub(crate) use routes::{HopEntry, RouteEntry};
+pub(crate) use routes::{HopEntry, HopFields, RouteEntry};
 
 /// The configuration of filmgate. Every key may be left out.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]

@@ -3,13 +3,14 @@
 
 use std::collections::HashMap;
 
-use crate::problem::{Place, Problems};
+use crate::problem::{Place, Problem, Problems};
 
 pub(crate) struct Findings<'a> {
     places: &'a HashMap<String, Place>,
     problems: &'a mut Problems,
     /// Paths of values that could not be read, and are therefore missing.
     broken: Vec<String>,
+    notes: Problems,
 }
 
 impl<'a> Findings<'a> {
@@ -18,7 +19,19 @@ impl<'a> Findings<'a> {
         broken: Vec<String>,
         problems: &'a mut Problems,
     ) -> Self {
-        Self { places, problems, broken }
+        let notes = Problems::new(&problems.file);
+        Self { places, problems, broken, notes }
+    }
+
+    /// What was noted that is no problem.
+    pub(crate) fn into_notes(self) -> Vec<Problem> {
+        self.notes.sorted().list
+    }
+
+    /// Notes what is right and may surprise.
+    pub(crate) fn note(&mut self, path: &str, message: impl Into<String>) {
+        let place = ancestors(path).find_map(|ancestor| self.places.get(ancestor).copied());
+        self.notes.add(place, path, message);
     }
 
     /// Notes a problem of the value at `path`, which need not be there, unless it could not be read in the first place.

@@ -18,8 +18,6 @@ mod settings;
 mod text;
 mod tree;
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use domain::ModelSpec;
@@ -32,13 +30,13 @@ pub use sections::{
     Callbacks, DefaultModels, Egress, Health, Ledger, Limits, Log, LogFormat, LogLevel, OnOutage, Reload,
     Retention, Sandbox, Server, SharedLimits, Store, Tasks, Tls, sandbox_account,
 };
-pub use settings::{AccountPrice, ClientKey, Config, Hop, ProviderBound, Route};
+pub use settings::{ClientKey, Config, Hop, ProviderBound, Route};
 
-/// The largest file that is read, in bytes.
+/// The largest file that is read, be it a config, a secret or a certificate, in bytes.
 pub const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// What the rest of the program knows, so that a file cannot name what does not exist.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub struct Known<'a> {
     /// The registry names of the providers.
     pub providers: &'a [&'a str],
@@ -46,6 +44,15 @@ pub struct Known<'a> {
     pub dialects: &'a [&'a str],
     /// The built-in models.
     pub models: &'a [&'a ModelSpec],
+    /// A provider's own name of a public model, if it has one without being told: from their names.
+    pub upstream_model: fn(provider: &str, model: &str) -> Option<String>,
+}
+
+impl Default for Known<'_> {
+    /// Nothing.
+    fn default() -> Self {
+        Self { providers: &[], dialects: &[], models: &[], upstream_model: |_, _| None }
+    }
 }
 
 /// Reads and checks the file at `path`, with secrets from the process's environment and from files.
@@ -53,10 +60,18 @@ pub struct Known<'a> {
 /// # Errors
 /// Every problem of the file; a file that cannot be read, or is larger than [`FILE_BYTES_MAX`], is one problem.
 pub fn load(path: &Path, known: &Known<'_>) -> Result<Config, Problems> {
+    load_in(path, known, &ProcessEnvironment)
+}
+
+/// As [`load`], with the file too from `environment`.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_in(path: &Path, known: &Known<'_>, environment: &dyn Environment) -> Result<Config, Problems> {
     let name = path.display().to_string();
-    match read(path) {
-        Ok(text) => parse(&text, &name, known),
-        Err(message) => Err(Problems::single(&name, message)),
+    match environment.file(path) {
+        Ok(text) => parse_in(&text, &name, known, environment),
+        Err(error) => Err(Problems::single(&name, format!("cannot be read: {error}"))),
     }
 }
 
@@ -87,17 +102,7 @@ pub fn parse_in(
         return Err(problems.sorted());
     };
     let mut findings = Findings::new(&places, broken, &mut problems);
-    let config = resolve::resolve(file, known, environment, &mut findings);
+    let mut config = resolve::resolve(file, known, environment, &mut findings);
+    config.notes = findings.into_notes();
     if problems.is_empty() { Ok(config) } else { Err(problems.sorted()) }
-}
-
-fn read(path: &Path) -> Result<String, String> {
-    let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes))
-        .map_err(|error| format!("cannot be read: {error}"))?;
-    if bytes.len() as u64 > FILE_BYTES_MAX {
-        return Err(format!("is larger than {FILE_BYTES_MAX} bytes"));
-    }
-    String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())
 }

@@ -30,8 +30,8 @@ pub struct Problem {
 /// Everything that is wrong with one file, in the order of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problems {
-    file: String,
-    list: Vec<Problem>,
+    pub(crate) file: String,
+    pub(crate) list: Vec<Problem>,
 }
 
 impl Problems {

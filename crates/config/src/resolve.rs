@@ -6,6 +6,7 @@ mod keys;
 mod limits;
 mod models;
 mod names;
+mod notes;
 mod prices;
 mod routes;
 
@@ -28,12 +29,13 @@ pub(crate) fn resolve(
     bounds::check(&mut file, environment, findings);
     let models = models::resolve(&file.models, known, findings);
     let names = Names::new(&file, &models, known, findings);
+    models::check_names(&file.models, &names, findings);
     models::check_defaults(&file.default_models, &names, findings);
     let accounts = accounts::resolve(&file.accounts, known, environment, findings);
-    let prices = prices::of_accounts(&file.accounts, findings);
-    let routes = routes::resolve(&file, &prices, &names, findings);
+    let routes = routes::resolve(&file, known, &names, findings);
     let providers = limits::of_providers(&file.providers, known, findings);
     let keys = keys::resolve(&file, known, &names, environment, findings);
+    notes::on_ceilings(&file, &routes, findings);
     let each = file.callbacks.secrets.iter().enumerate();
     let callback_secrets = each
         .filter_map(|(index, secret)| {
@@ -61,12 +63,12 @@ pub(crate) fn resolve(
         default_models: file.default_models,
         models,
         accounts,
-        prices,
         providers,
         routes,
         reload: file.reload,
         log: file.log,
         sandbox: file.sandbox,
+        notes: Vec::new(),
     }
 }
 

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use domain::{
-    Access, Account, AccountName, ClientLimits, Credential, ModelSpec, Money, PriceList, ProviderLimits,
+    Access, Account, AccountName, ClientLimits, Credential, ModelPatch, Money, PriceList, ProviderLimits,
     Strategy,
 };
 
+use crate::problem::Problem;
 use crate::sections::{
     Callbacks, DefaultModels, Egress, Health, Ledger, Limits, Log, Reload, Retention, Sandbox, Server, Store,
     Tasks,
@@ -45,12 +46,10 @@ pub struct Config {
     pub keys: Vec<ClientKey>,
     /// The model of a request that names none; each is known.
     pub default_models: DefaultModels,
-    /// Public models besides the built-in ones, and changed built-in ones, whole; no two have the same name.
-    pub models: Vec<ModelSpec>,
+    /// Public models besides the built-in ones, and what is changed of those; no two have the same name.
+    pub models: Vec<ModelPatch>,
     /// Accounts; no two have the same name. Those of the embedded sandbox are not among them.
     pub accounts: Vec<Account>,
-    /// What models cost at accounts; at most one for each.
-    pub prices: Vec<AccountPrice>,
     /// Limits of all accounts of a provider together; at most one for each.
     pub providers: Vec<ProviderBound>,
     /// At most one for each model; each account is among `accounts` or of the embedded sandbox.
@@ -59,6 +58,8 @@ pub struct Config {
     pub reload: Reload,
     /// What is logged, and how.
     pub log: Log,
+    /// What is right and may surprise.
+    pub notes: Vec<Problem>,
     /// The embedded sandbox.
     pub sandbox: Sandbox,
 }
@@ -109,30 +110,12 @@ pub struct Route {
 pub struct Hop {
     /// The account.
     pub account: AccountName,
-    /// The provider's own name of the model; absent if it is the usual one.
-    pub upstream_model: Option<String>,
-    /// What it costs; absent if its account says, or nobody counts.
+    /// The provider's own name of the model.
+    pub upstream_model: String,
+    /// What it costs; absent if nobody counts. Either all hops of a route have a price or none.
     pub price: Option<PriceList>,
     /// The lowest is tried first.
     pub tier: u32,
     /// Its share among its tier, at least 1.
     pub weight: u32,
-}
-
-impl Hop {
-    /// One of the first tier with the weight 1, and nothing special to it.
-    pub(crate) fn new(account: AccountName) -> Self {
-        Self { account, upstream_model: None, price: None, tier: 1, weight: 1 }
-    }
-}
-
-/// What a model costs at an account, where a route does not say otherwise.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AccountPrice {
-    /// The account.
-    pub account: AccountName,
-    /// The provider's own name of the model.
-    pub upstream_model: String,
-    /// What it costs.
-    pub price: PriceList,
 }

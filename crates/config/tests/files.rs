@@ -57,6 +57,7 @@ fn the_examples_of_the_reference_load() {
     assert!(config.server.tls.is_some());
     assert_eq!((config.keys.len(), config.accounts.len(), config.models.len()), (1, 1, 1));
     assert_eq!(config.routes[0].hops[0].account, config.accounts[0].name);
+    assert!(config.shared_limits_url.is_some());
 }
 
 #[test]

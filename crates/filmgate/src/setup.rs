@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use anyhow::Context as _;
-use config::{AccountPrice, Config, Health, Hop};
-use domain::{Access, Account, PriceList, Scope};
+use config::{Config, Health, Hop};
+use domain::{Access, Account, Scope};
 use routing::{Candidate, Catalogue, HealthSettings, Policy, Route, Router};
 use tasks::{Declared, DeclaredKey, Setup};
 
@@ -15,7 +14,8 @@ pub(crate) const SANDBOX_URL: &str = "http://sandbox";
 /// The name of the declared key that comes from the environment.
 const ENVIRONMENT_KEY: &str = "environment";
 
-/// What `config` says, with the accounts of the embedded sandbox at `sandbox_url` if it has one.
+/// What `config` says, with the accounts of the embedded sandbox at `sandbox_url` if it has one. Fails only where the
+/// catalogue knows more than the checks of the config.
 pub(crate) fn build(config: &Config, sandbox_url: Option<&str>) -> anyhow::Result<Setup> {
     let defaults = [
         (Scope::Videos, &config.default_models.videos),
@@ -29,9 +29,9 @@ pub(crate) fn build(config: &Config, sandbox_url: Option<&str>) -> anyhow::Resul
     let routes = if config.routes.is_empty() && sandbox_url.is_some() {
         embedded::routes(&catalogue)
     } else {
-        routes(config, &accounts)?
+        routes(config, &accounts)
     };
-    let router = Router::new(routes, config.health.ejected_percent_max);
+    let router = Router::new(routes, config.health.ejected_percent_max).with_replacements(&catalogue);
     let providers = config.providers.iter().map(|bound| (bound.provider.clone(), bound.limits));
     Ok(Setup {
         providers: providers.collect(),
@@ -77,71 +77,29 @@ fn keys(config: &Config) -> Declared {
     Declared::new(from_config.chain(from_environment), defaults)
 }
 
-/// The operator's routes, with the provider's own model names where the operator gives none.
-fn routes(config: &Config, accounts: &[Account]) -> anyhow::Result<Vec<Route>> {
-    let candidate = |model: &str, hop: &Hop| {
-        let upstream_model = match &hop.upstream_model {
-            Some(upstream_model) => upstream_model.clone(),
-            None => usual_model(model, hop, accounts)?,
-        };
+/// The operator's routes.
+fn routes(config: &Config, accounts: &[Account]) -> Vec<Route> {
+    let candidate = |hop: &Hop| {
         let account = accounts.iter().find(|account| account.name == hop.account);
-        Ok(Candidate {
+        Candidate {
+            account: hop.account.clone(),
+            upstream_model: hop.upstream_model.clone(),
             official: account.is_some_and(|account| account.official),
             regions: account.map(|account| account.regions.clone()).unwrap_or_default().into(),
             tier: hop.tier,
             weight: hop.weight,
-            prices: price(config, hop, &upstream_model).cloned().map(Arc::new),
-            ..Candidate::new(hop.account.clone(), upstream_model)
-        })
+            prices: hop.price.clone().map(Arc::new),
+        }
     };
-    let route = |route: &config::Route| {
-        let candidates: anyhow::Result<Vec<Candidate>> =
-            route.hops.iter().map(|hop| candidate(&route.model, hop)).collect();
-        let policy = Policy {
+    let route = |route: &config::Route| Route {
+        model: route.model.clone(),
+        policy: Policy {
             strategy: route.strategy,
             price_max: route.price_max,
             attempts_max: route.attempts_max,
             policy_failover: route.policy_failover,
-        };
-        let route = Route { model: route.model.clone(), policy, candidates: candidates? };
-        check_prices(&route)?;
-        Ok(route)
+        },
+        candidates: route.hops.iter().map(candidate).collect(),
     };
     config.routes.iter().map(route).collect()
-}
-
-/// What a hop costs: as it says itself, or else its account.
-fn price<'a>(config: &'a Config, hop: &'a Hop, upstream_model: &str) -> Option<&'a PriceList> {
-    let of_account = || {
-        let is_it =
-            |price: &&AccountPrice| price.account == hop.account && price.upstream_model == upstream_model;
-        config.prices.iter().find(is_it).map(|price| &price.price)
-    };
-    hop.price.as_ref().or_else(of_account)
-}
-
-/// Where one way to serve a model has a price, another without one would never be gone.
-fn check_prices(route: &Route) -> anyhow::Result<()> {
-    let (priced, free): (Vec<_>, Vec<_>) =
-        route.candidates.iter().partition(|candidate| candidate.prices.is_some());
-    let free: Vec<String> = free
-        .iter()
-        .map(|candidate| format!("{} ({})", candidate.account, candidate.upstream_model))
-        .collect();
-    anyhow::ensure!(
-        priced.is_empty() || free.is_empty(),
-        "routes: {} has a price by some accounts, but none by {}; give one, if only \"0\"",
-        route.model,
-        free.join(", ")
-    );
-    Ok(())
-}
-
-fn usual_model(model: &str, hop: &Hop, accounts: &[Account]) -> anyhow::Result<String> {
-    let account = accounts.iter().find(|account| account.name == hop.account);
-    let provider = account.and_then(|account| translation::provider(&account.provider));
-    let usual = provider.and_then(|provider| provider.upstream_model(model));
-    usual.with_context(|| {
-        format!("routes: account {} has no model of its own for {model}; give an upstream_model", hop.account)
-    })
 }

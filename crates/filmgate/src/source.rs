@@ -28,7 +28,8 @@ pub(crate) fn load(path: &Path) -> Result<Config, config::Problems> {
     let models: Vec<&ModelSpec> = catalogue.iter().collect();
     let providers: Vec<&str> = translation::PROVIDERS.iter().map(|provider| provider.name()).collect();
     let dialects: Vec<&str> = translation::DIALECTS.iter().map(|dialect| dialect.name()).collect();
-    config::load(path, &Known { providers: &providers, dialects: &dialects, models: &models })
+    let upstream_model = |provider: &str, model: &str| translation::provider(provider)?.upstream_model(model);
+    config::load(path, &Known { providers: &providers, dialects: &dialects, models: &models, upstream_model })
 }
 
 /// The configuration of a server: the file's, changed by the command line.

@@ -35,7 +35,7 @@ pub(crate) struct ModelEntry {
     #[schemars(extend("examples" = [false]))]
     pub(crate) deprecated: Option<bool>,
     /// The public model to go to instead. It also serves requests for this one, where this one has no route.
-    #[schemars(extend("examples" = ["veo3.1"]))]
+    #[schemars(extend("examples" = ["nano-banana"]))]
     pub(crate) replaced_by: Option<String>,
 }
 

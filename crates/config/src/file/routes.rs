@@ -45,7 +45,7 @@ pub(crate) enum HopEntry {
 }
 
 /// An account of a route with what is special to it there.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct HopFields {
     /// The name of an account.

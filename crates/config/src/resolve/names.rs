@@ -1,8 +1,8 @@
 //! What one part of the file may name in another: models, accounts and regions that exist.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
-use domain::ModelSpec;
+use domain::{ModelPatch, ModelSpec, Scope};
 
 use crate::Known;
 use crate::file::File;
@@ -13,9 +13,9 @@ use crate::sections::sandbox_account;
 /// Everything that may be named.
 pub(super) struct Names<'a> {
     /// The built-in models as the file changes them, and those of the file.
-    models: BTreeMap<&'a str, &'a ModelSpec>,
-    /// Nothing if the list of accounts is too broken to tell.
-    accounts: Option<Vec<String>>,
+    models: BTreeMap<String, ModelSpec>,
+    /// Each with its provider. Nothing if the list of accounts is too broken to tell.
+    accounts: Option<BTreeMap<String, Option<String>>>,
     /// The same of regions.
     regions: Option<Vec<&'a str>>,
 }
@@ -23,27 +23,30 @@ pub(super) struct Names<'a> {
 impl<'a> Names<'a> {
     pub(super) fn new(
         file: &'a File,
-        models: &'a [ModelSpec],
-        known: &Known<'a>,
+        patches: &[ModelPatch],
+        known: &Known<'_>,
         findings: &Findings<'_>,
     ) -> Self {
-        let built_in = known.models.iter().copied();
-        // Of two models of the file with one name the first counts.
-        let all = built_in.chain(models.iter().rev());
         Self {
-            models: all.map(|model| (model.name.as_str(), model)).collect(),
+            models: models(patches, known),
             accounts: accounts(file, known, findings),
             regions: regions(file, findings),
         }
     }
 
     /// All models.
-    pub(super) fn models(&self) -> impl Iterator<Item = &'a ModelSpec> {
-        self.models.values().copied()
+    pub(super) fn models(&self) -> impl Iterator<Item = &ModelSpec> {
+        self.models.values()
+    }
+
+    /// `model`, the one that replaces it, and so on.
+    pub(super) fn successors<'b>(&'b self, model: &'b ModelSpec) -> impl Iterator<Item = &'b ModelSpec> {
+        let next = |model: &&ModelSpec| self.models.get(model.replaced_by.as_ref()?);
+        std::iter::successors(Some(model), next).take(self.models.len())
     }
 
     /// The model of that name; notes a problem if there is none.
-    pub(super) fn model(&self, name: &str, path: &str, findings: &mut Findings<'_>) -> Option<&'a ModelSpec> {
+    pub(super) fn model(&self, name: &str, path: &str, findings: &mut Findings<'_>) -> Option<&ModelSpec> {
         if let Some(model) = self.models.get(name) {
             return Some(model);
         }
@@ -54,7 +57,7 @@ impl<'a> Names<'a> {
                 findings.add(path, format!("\"{name}\" is another name of \"{own}\"; write that"));
             }
             None => {
-                let hint = near::suggestion(name, self.models.keys().copied());
+                let hint = near::suggestion(name, self.models.keys().map(String::as_str));
                 findings.add(path, format!("there is no model \"{name}\"{hint}"));
             }
         }
@@ -64,10 +67,15 @@ impl<'a> Names<'a> {
     /// Notes an account that does not exist.
     pub(super) fn account(&self, name: &str, path: &str, findings: &mut Findings<'_>) {
         let Some(accounts) = &self.accounts else { return };
-        if !accounts.iter().any(|account| account == name) {
-            let hint = near::suggestion(name, accounts.iter().map(String::as_str));
+        if !accounts.contains_key(name) {
+            let hint = near::suggestion(name, accounts.keys().map(String::as_str));
             findings.add(path, format!("there is no account \"{name}\"{hint}"));
         }
+    }
+
+    /// The provider of that account, as far as it is known.
+    pub(super) fn provider(&self, account: &str) -> Option<&str> {
+        self.accounts.as_ref()?.get(account)?.as_deref()
     }
 
     /// Notes a region in which no account works.
@@ -80,12 +88,40 @@ impl<'a> Names<'a> {
     }
 }
 
-fn accounts(file: &File, known: &Known<'_>, findings: &Findings<'_>) -> Option<Vec<String>> {
+/// The built-in models after what the file says of them, and its own. A name that the file uses is no longer another name
+/// of a built-in model.
+fn models(patches: &[ModelPatch], known: &Known<'_>) -> BTreeMap<String, ModelSpec> {
+    let used: HashSet<&String> = patches
+        .iter()
+        .flat_map(|patch| std::iter::once(&patch.name).chain(patch.aliases.iter().flatten()))
+        .collect();
+    let mut models = BTreeMap::new();
+    for model in known.models {
+        let mut model = ModelSpec::clone(model);
+        model.aliases.retain(|alias| !used.contains(alias));
+        models.insert(model.name.clone(), model);
+    }
+    // Of two with one name the first counts.
+    for patch in patches.iter().rev() {
+        let name = patch.name.clone();
+        let model = patch.clone().apply(models.get(&name));
+        models.insert(name.clone(), model.unwrap_or_else(|| ModelSpec::new(name, Scope::Videos)));
+    }
+    models
+}
+
+fn accounts(
+    file: &File,
+    known: &Known<'_>,
+    findings: &Findings<'_>,
+) -> Option<BTreeMap<String, Option<String>>> {
     if is_any_broken(file, "name", findings) {
         return None;
     }
-    let declared = file.accounts.iter().filter_map(|account| account.name.clone());
-    let embedded = known.providers.iter().filter(|_| file.sandbox.embed).map(|name| sandbox_account(name));
+    let declared =
+        file.accounts.iter().filter_map(|entry| Some((entry.name.clone()?, entry.provider.clone())));
+    let embedded = known.providers.iter().filter(|_| file.sandbox.embed);
+    let embedded = embedded.map(|provider| (sandbox_account(provider), Some((*provider).to_owned())));
     Some(declared.chain(embedded).collect())
 }
 

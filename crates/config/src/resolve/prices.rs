@@ -6,7 +6,15 @@ use domain::{AccountName, Money, PriceCondition, PriceList, PriceRule, Rate};
 use crate::file::AccountEntry;
 use crate::findings::Findings;
 use crate::prices::{AmountText, PriceEntry, RuleEntry};
-use crate::settings::{AccountPrice, Hop};
+use crate::settings::Hop;
+
+/// What a model costs at an account, where a route does not say otherwise.
+pub(super) struct AccountPrice {
+    pub(super) account: AccountName,
+    /// The provider's own name of the model.
+    pub(super) upstream_model: String,
+    pub(super) price: PriceList,
+}
 
 /// The prices that accounts name by the provider's own name of the model.
 pub(super) fn of_accounts(entries: &[AccountEntry], findings: &mut Findings<'_>) -> Vec<AccountPrice> {
@@ -117,17 +125,15 @@ fn fallback<T>(value: Option<T>, path: &str, findings: &mut Findings<'_>) -> Opt
     value
 }
 
-/// Notes hops without a price where another of the same route has one. A hop whose account has prices may have one by the
-/// usual name of the model, which only the provider knows: that is looked at when the gateway starts.
-pub(super) fn check_route(hops: &[Hop], prices: &[AccountPrice], path: &str, findings: &mut Findings<'_>) {
-    let is_open = |hop: &Hop| prices.iter().any(|price| price.account == hop.account);
-    if hops.iter().all(|hop| hop.price.is_none()) {
+/// Notes hops without a price where another of the same route has one.
+pub(super) fn check_route(hops: &[(usize, Hop)], path: &str, findings: &mut Findings<'_>) {
+    if hops.iter().all(|(_, hop)| hop.price.is_none()) {
         return;
     }
-    for (index, hop) in hops.iter().enumerate() {
-        if hop.price.is_none() && !is_open(hop) {
-            let text = "has no price, and another account of this route has; give it one, if only \"0\"";
-            findings.add(&format!("{path}[{index}].price"), text);
-        }
+    for (index, hop) in hops.iter().filter(|(_, hop)| hop.price.is_none()) {
+        let (account, model) = (&hop.account, &hop.upstream_model);
+        let text = "the model has a price by another account here, but none by";
+        let text = format!("{text} {account} ({model}); give it one, if only \"0\"");
+        findings.add(&format!("{path}[{index}].price"), text);
     }
 }

@@ -12,10 +12,20 @@ pub(crate) fn known() -> Known<'static> {
     static MODELS: LazyLock<Vec<ModelSpec>> = LazyLock::new(|| {
         let videos = ["veo3", "veo3-fast", "veo3.1", "veo3.1-fast", "veo3.1-pro"];
         let videos = videos.map(|name| ModelSpec::new(name, Scope::Videos));
-        videos.into_iter().chain([ModelSpec::new("studio-audio", Scope::Audio)]).collect()
+        let others = [("nano-banana", Scope::Images), ("studio-audio", Scope::Audio)];
+        let others = others.map(|(name, scope)| ModelSpec::new(name, scope));
+        videos.into_iter().chain(others).collect()
     });
     static ALL: LazyLock<Vec<&ModelSpec>> = LazyLock::new(|| MODELS.iter().collect());
-    Known { providers: &["kie", "v2"], dialects: &["v2"], models: &ALL }
+    Known { providers: &["kie", "v2"], dialects: &["v2"], models: &ALL, upstream_model }
+}
+
+/// One provider has names of its own for some models, the other takes every public name.
+fn upstream_model(provider: &str, model: &str) -> Option<String> {
+    match provider {
+        "kie" => model.starts_with("veo").then(|| model.replace('-', "_")),
+        _ => Some(model.to_owned()),
+    }
 }
 
 /// Variables and files that exist; with `anything`, the others exist too.
