@@ -39,12 +39,14 @@ impl<'a> Asked<'a> {
         let price_max = bounds.into_iter().flatten().min()?;
         let price = |attempt: &Attempt| {
             let quote = self.quote?;
-            // Not part of the quote: by a setup that was there before. It cost no more than was set aside.
-            quote.price(&attempt.plan.account, &attempt.plan.upstream_model).or(Some(quote.reserved))
+            let quoted = quote.price(&attempt.plan.account, &attempt.plan.upstream_model);
+            // What is not part of the quote cost no more than what was set aside.
+            Some(quoted.unwrap_or(quote.reserved))
         };
         let mut spent =
             self.attempts.iter().filter(|attempt| attempt.outcome.may_be_paid()).filter_map(price);
-        spent.try_fold(price_max, Money::checked_sub).or(Some(Money::ZERO))
+        let left = spent.try_fold(price_max, Money::checked_sub);
+        Some(left.unwrap_or_default().max(Money::ZERO))
     }
 
     /// What the candidate costs, if it may serve the request at all.
