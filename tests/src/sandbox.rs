@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use aws_lc_rs::digest;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -41,6 +42,7 @@ pub struct SandboxProcess {
 pub struct Ledger {
     entries: Vec<Value>,
     calls: Value,
+    calls_by_key: Value,
     faults: Value,
 }
 
@@ -111,7 +113,9 @@ impl SandboxProcess {
     pub async fn ledger(&self) -> Ledger {
         let mut ledger = self.client.get("/sandbox/ledger").await.json();
         let Value::Array(entries) = ledger["entries"].take() else { panic!("no entries in {ledger}") };
-        Ledger { entries, calls: ledger["calls"].take(), faults: ledger["faults"].take() }
+        let [calls, calls_by_key, faults] =
+            ["calls", "calls_by_key", "faults"].map(|name| ledger[name].take());
+        Ledger { entries, calls, calls_by_key, faults }
     }
 }
 
@@ -175,6 +179,13 @@ impl Ledger {
     /// How many calls of that name it has seen since its start: `kie.submit`, `v2.poll`, `media`.
     pub fn calls(&self, name: &str) -> u64 {
         self.calls[name].as_u64().unwrap_or(0)
+    }
+
+    /// How many of them, for submits and polls, came with that key.
+    pub fn calls_with(&self, key: &str, name: &str) -> u64 {
+        let digest = digest::digest(&digest::SHA256, key.as_bytes());
+        let digest: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        self.calls_by_key[digest][name].as_u64().unwrap_or(0)
     }
 
     /// How many faults of that name it has made since its start: `cut`, `429`.

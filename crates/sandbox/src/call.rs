@@ -79,8 +79,9 @@ async fn poll(
     (head, place): (&Parts, &Place<'_>),
     (id, kind): (&str, Option<Kind>),
 ) -> Reply {
-    desk.counters.count_call(format!("{}.poll", api.name()));
-    if let Err(refusal) = desk.admit(api.key_in(&head.headers)) {
+    let key = api.key_in(&head.headers);
+    desk.counters.count_call_with(key, format!("{}.poll", api.name()));
+    if let Err(refusal) = desk.admit(key) {
         return Ok(reply::json(&api.encode_refusal(&refusal)));
     }
     let by_name = || api.finds_by_own_name().then(|| desk.task_named(api, id)).flatten();
@@ -182,11 +183,11 @@ async fn ledger(desk: &Desk) -> Response<Body> {
             return plain(StatusCode::INTERNAL_SERVER_ERROR);
         }
     };
-    let (calls, faults) = desk.counters.encode();
+    let (calls, keys, faults) = desk.counters.encode();
     let entries = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect::<Vec<_>>();
     let mut body = br#"{"entries":["#.to_vec();
     body.extend(entries.join(&b','));
-    body.extend(format!(r#"],"calls":{calls},"faults":{faults}}}"#).into_bytes());
+    body.extend(format!(r#"],"calls":{calls},"calls_by_key":{keys},"faults":{faults}}}"#).into_bytes());
     reply::bytes(StatusCode::OK, JSON, body.into())
 }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 
 use crate::apis::{Api, Refusal};
@@ -12,6 +13,9 @@ use crate::faults::{CallFault, FaultError, Faults};
 use crate::ledger::{Entry, Ledger, LedgerError, bounded};
 use crate::media::Studio;
 use crate::task::{Kind, Order, OwnName, Task};
+
+/// Keys whose calls are counted apart.
+const KEYS_MAX: usize = 256;
 
 /// What all calls share.
 pub(crate) struct Desk {
@@ -157,9 +161,12 @@ pub(crate) fn now_ms() -> u64 {
 #[derive(Default)]
 pub(crate) struct Counters(Mutex<Counts>);
 
+/// What is counted. The calls by key are those of the first [`KEYS_MAX`] keys, named by digests: some callers sign each
+/// call with another one.
 #[derive(Default)]
 struct Counts {
     calls: BTreeMap<String, u64>,
+    calls_by_key: BTreeMap<String, BTreeMap<String, u64>>,
     faults: BTreeMap<&'static str, u64>,
 }
 
@@ -169,15 +176,26 @@ impl Counters {
         *self.counts().calls.entry(name).or_default() += 1;
     }
 
+    /// Counts a call that came with that key.
+    pub(crate) fn count_call_with(&self, key: Option<&str>, name: String) {
+        let digest = Sha256::digest(key.map_or("", str::trim));
+        let key: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut counts = self.counts();
+        if counts.calls_by_key.len() < KEYS_MAX || counts.calls_by_key.contains_key(&key) {
+            *counts.calls_by_key.entry(key).or_default().entry(name.clone()).or_default() += 1;
+        }
+        *counts.calls.entry(name).or_default() += 1;
+    }
+
     /// Counts a fault.
     pub(crate) fn count_fault(&self, name: &'static str) {
         *self.counts().faults.entry(name).or_default() += 1;
     }
 
-    /// The counts as JSON: of calls, of faults.
-    pub(crate) fn encode(&self) -> (Value, Value) {
+    /// The counts as JSON: of calls, of calls by the SHA-256 digests of their keys, of faults.
+    pub(crate) fn encode(&self) -> (Value, Value, Value) {
         let counts = self.counts();
-        (json!(counts.calls), json!(counts.faults))
+        (json!(counts.calls), json!(counts.calls_by_key), json!(counts.faults))
     }
 
     fn counts(&self) -> std::sync::MutexGuard<'_, Counts> {

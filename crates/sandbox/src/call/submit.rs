@@ -125,7 +125,7 @@ async fn accept(
     (head, body): (&Parts, Incoming),
 ) -> Result<Accepted, Reply> {
     let api = ask.api;
-    desk.counters.count_call(format!("{}.submit", api.name()));
+    desk.counters.count_call_with(api.key_in(&head.headers), format!("{}.submit", api.name()));
     let refuse = |refusal: &Refusal| reply::json(&api.encode_refusal(refusal));
     let taken = take(desk, ask, (head, body)).await;
     let Taken { order, own_name, body, body_bytes, faults } =
