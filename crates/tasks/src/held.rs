@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::shared::Shared;
 use crate::spool::Fact;
-use crate::{clock, deliveries, quarantine, resolve};
+use crate::{clock, deliveries, health, quarantine, resolve};
 
 /// What a lease exceeds the call by that is made under it, so that nobody takes over while the answer is being stored.
 pub(crate) const LEASE_MARGIN: Duration = Duration::from_secs(15);
@@ -198,12 +198,14 @@ impl<'a> Held<'a> {
             self.shared.forget_in_spool(&self.task.id);
             self.shared.lost.forget(&self.task.id);
         }
+        // Before anybody hears of it: who sees that a task has ended may begin another one at once.
+        if self.task.state.is_terminal() {
+            self.shared.leave(&self.task.id).await;
+        } else if !self.task.attempt().is_some_and(|attempt| attempt.outcome.is_live()) {
+            self.shared.give_back(&self.task.id).await;
+        }
         self.shared.live.show(&self.task);
         self.shared.watchers.changed(&self.task);
-        let live = self.task.attempt().is_some_and(|attempt| attempt.outcome.is_live());
-        if self.task.state.is_terminal() || !live {
-            self.shared.slots.give_back(&self.task.id).await;
-        }
         if let Some(end) = end {
             if end.message.is_some() {
                 self.shared.wake_deliverer.notify_one();
@@ -215,6 +217,9 @@ impl<'a> Held<'a> {
         if self.task.state.is_terminal() {
             self.shared.asked_to_stop.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.task.id);
             self.shared.metrics.ended(&self.task.state);
+            if matches!(self.task.state, TaskState::Succeeded { .. }) {
+                health::succeeded(self.shared, &self.task);
+            }
             self.shared.metrics.settled(&self.task);
             tracing::info!(task = %self.task.id, state = self.task.state.name(), "task ended");
         }

@@ -3,24 +3,28 @@
 //! The service is all that handlers see. A submission never runs inside a handler's future, which is dropped when the
 //! client hangs up; it runs in the worker.
 
+mod account_metrics;
+mod admit;
 mod assets;
 mod at_work;
 mod cancel;
+mod choose;
 mod clock;
 mod collect;
 mod create;
 mod daily;
 mod deliveries;
+mod dispatch;
 mod explain;
 mod failover;
 mod follow;
+mod health;
 mod held;
 mod hints;
 mod idempotency;
 mod inputs;
 mod keys;
 mod late;
-mod line;
 mod live;
 mod localize;
 mod metrics;
@@ -28,6 +32,9 @@ mod operator;
 mod pace;
 mod poll;
 mod quarantine;
+mod queue;
+mod refusal;
+mod reload;
 mod resolve;
 mod service;
 mod settings;
@@ -44,12 +51,15 @@ mod worker;
 pub use assets::{AssetFile, AssetStorage};
 pub use create::Created;
 pub use deliveries::Deliverer;
-pub use explain::{Considered, explain};
+pub use explain::{
+    By, Considered, Decided, Explanation, LeftOut, ModelShown, Outcome, Question, Refused, Way, explain,
+};
 pub use follow::Following;
 pub use hints::HintSettings;
 pub use keys::{Declared, DeclaredKey, Keyring, NewKey, generate_key, random_key};
 pub use late::{LateSettings, LateWatcher};
-pub use operator::{DeliveryView, Operator};
+pub use operator::{AccountView, AttemptView, DeliveryView, FailureView, Operator, TaskView};
+pub use reload::{ReloadWish, ReloadWishes, Reloaded, Reloads};
 pub use service::TaskService;
 pub use settings::{CallbackSettings, Settings};
 pub use setup::{CurrentSetup, Setup};

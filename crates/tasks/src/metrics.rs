@@ -3,6 +3,8 @@
 use domain::{Money, Settlement, Task, TaskState};
 use prometheus::{CounterVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
+use crate::account_metrics::AccountMetrics;
+
 /// The counters of this crate.
 pub(crate) struct Metrics {
     accepted: IntCounterVec,
@@ -20,6 +22,7 @@ pub(crate) struct Metrics {
     live: IntGaugeVec,
     panics: IntCounter,
     money: CounterVec,
+    pub(crate) accounts: AccountMetrics,
 }
 
 impl Metrics {
@@ -55,6 +58,7 @@ impl Metrics {
         )?;
         registry.register(Box::new(quarantined.clone()))?;
         Ok(Self {
+            accounts: AccountMetrics::new(registry)?,
             late: counter("late_looks_total", "Looks at upstreams of ended tasks.", &["outcome"])?,
             swept: counter("swept_total", "What was deleted because its time was over.", &["what"])?,
             quarantined,

@@ -7,7 +7,7 @@ use translation::{PollTarget, Progress, Results};
 
 use crate::held::{Held, StepError};
 use crate::shared::Shared;
-use crate::{cancel, clock, collect, failover, pace, submit};
+use crate::{cancel, clock, collect, failover, health, pace};
 
 /// Polls slow down by this factor while an upstream gives no clear answer.
 const UNCLEAR_SLOWDOWN: u32 = 2;
@@ -37,8 +37,8 @@ pub(crate) async fn step(mut held: Held<'_>) -> Result<(), StepError> {
             tracing::info!(task = %held.task.id, kind = failure.kind.name(), "the upstream failed");
             tracing::debug!(task = %held.task.id, reason = %failure, "what it said");
             held.apply(TaskEvent::AttemptFailed { reason: failure.to_string() })?;
-            let plan = submit::plan(held.shared, &held.task);
-            failover::try_again(held, failure, &plan).await
+            health::failed(held.shared, &held.task, &failure);
+            failover::try_again(held, failure).await
         }
         Progress::Unclear { reason } => {
             tracing::info!(task = %held.task.id, "the upstream gave no clear answer; asking again");

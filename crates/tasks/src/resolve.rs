@@ -19,7 +19,7 @@ use translation::{Found, LostSubmission, Provider, Results, SubmitOutcome};
 use crate::held::{Held, StepError};
 use crate::shared::Shared;
 use crate::submit::{self, Outcome};
-use crate::{clock, collect, failover, pace};
+use crate::{choose, clock, collect, failover, pace};
 
 /// The share of a task's time in doubt that is waited until the next look.
 const LOOKS_IN_AGE: u32 = 2;
@@ -284,7 +284,7 @@ async fn repeat(held: &mut Held<'_>, asked: &Asked) -> Result<Shown, StepError> 
 
 /// A repetition is a submission to the upstream's rate limit.
 async fn has_room(shared: &Shared, account: &Account) -> bool {
-    matches!(submit::count(shared, account).await, RateVerdict::Allowed(_))
+    matches!(choose::count(shared, account).await, RateVerdict::Allowed(_))
 }
 
 /// Looks for the submission by our name for it, or in the list of recent tasks.
@@ -370,8 +370,7 @@ async fn refused(mut held: Held<'_>, failure: Failure) -> Result<(), StepError> 
     tracing::info!(task = %held.task.id, kind = failure.kind.name(), "the upstream did not take the task");
     tracing::debug!(task = %held.task.id, reason = %failure, "how it is known");
     held.apply(TaskEvent::AttemptFailed { reason: failure.to_string() })?;
-    let plan = submit::plan(held.shared, &held.task);
-    failover::try_again(held, failure, &plan).await
+    failover::try_again(held, failure).await
 }
 
 async fn undecided(held: Held<'_>) -> Result<(), StepError> {
@@ -400,8 +399,8 @@ fn next_look(held: &Held<'_>) -> Option<Duration> {
 async fn give_up(mut held: Held<'_>) -> Result<(), StepError> {
     let policy = policy(held.shared, &held.task);
     let account = held.task.attempt().map(|attempt| attempt.plan.account.clone());
-    let attempts = u32::try_from(held.task.attempts.len()).unwrap_or(u32::MAX);
-    let has_time = clock::now() < held.task.deadline_at && attempts < held.shared.settings.attempts_max;
+    let is_spent = failover::is_spent(held.shared, &held.task, &submit::plan(held.shared, &held.task));
+    let has_time = clock::now() < held.task.deadline_at && !is_spent;
     let outcome = match policy {
         OnUnknown::Resubmit if has_time && !held.cancel_requested => "resubmitted",
         OnUnknown::Release => "released",

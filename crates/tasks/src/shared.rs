@@ -3,21 +3,20 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use domain::{
-    Account, AccountName, AttemptOutcome, Failure, FailureKind, NewAttempt, Task, TaskId, with_sources,
-};
-use limits::{Holding, LimitKey, Limiter};
-use store::{LiveHolding, StoreError, TaskStore};
+use domain::{Account, AttemptOutcome, Failure, FailureKind, NewAttempt, Task, TaskId, with_sources};
+use limits::Limiter;
+use store::{StoreError, TaskStore};
 use tokio::sync::Notify;
 use upstream::Upstream;
 
 use crate::at_work::AtWork;
+use crate::dispatch::Waiting;
+use crate::health::Health;
 use crate::hints::Hints;
-use crate::line::Lines;
 use crate::live::LiveView;
 use crate::metrics::Metrics;
 use crate::resolve::Lost;
-use crate::setup::{CurrentSetup, Setup};
+use crate::setup::CurrentSetup;
 use crate::slots::Slots;
 use crate::spool::{Fact, Spool};
 use crate::watch::Watchers;
@@ -65,7 +64,9 @@ pub struct Shared {
     /// What polls find without the store.
     pub(crate) live: LiveView,
     /// Tasks that wait for room at an account.
-    pub(crate) lines: Lines,
+    pub(crate) waiting: Waiting,
+    /// How the accounts do.
+    pub(crate) health: Health,
     /// What upstreams told us lately.
     pub(crate) hints: Hints,
     /// Tasks whose upstreams were asked to stop, so that they are asked once; at most the live ones.
@@ -76,12 +77,12 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// Puts the parts together and counts the accounts' slots from the store, which is the truth after a restart.
+    /// Puts the parts together and counts slots from the store, which is the truth after a restart.
     /// Registers its metrics with `registry`; fails if they are registered already.
     pub async fn new(parts: Parts, registry: &prometheus::Registry) -> Result<Arc<Self>, StartError> {
         let live = parts.store.live_holdings().await?;
         let slots = Slots::new(Arc::clone(&parts.limiter));
-        slots.restore(holdings(&parts.setup.get(), live)).await;
+        slots.restore(&parts.setup.get(), live).await;
         let live = LiveView::new(parts.settings.live_view_max);
         let shared = Self {
             live,
@@ -98,7 +99,8 @@ impl Shared {
             wake: Notify::new(),
             wake_deliverer: Notify::new(),
             wake_late: Notify::new(),
-            lines: Lines::default(),
+            waiting: Waiting::default(),
+            health: Health::default(),
             asked_to_stop: Mutex::default(),
             hints: Hints::default(),
             watchers: Watchers::default(),
@@ -129,6 +131,19 @@ impl Shared {
         Ok(())
     }
 
+    /// Gives back what `task` holds of an account, for those who wait.
+    pub(crate) async fn give_back(&self, task: &TaskId) {
+        let freed = self.slots.give_back(task).await;
+        self.waiting.freed(&freed);
+    }
+
+    /// Gives back all that `task` holds: it has ended.
+    pub(crate) async fn leave(&self, task: &TaskId) {
+        self.waiting.leave(task);
+        let freed = self.slots.leave(task).await;
+        self.waiting.freed(&freed);
+    }
+
     /// Keeps an upstream's id that the store does not take.
     pub(crate) async fn keep_in_spool(&self, fact: Fact) {
         self.spool.keep(fact).await;
@@ -142,26 +157,30 @@ impl Shared {
         }
     }
 
-    /// The account that an attempt was made by.
+    /// The account that an attempt was made with, as it was then.
     pub(crate) fn account(&self, plan: &NewAttempt) -> Option<Arc<Account>> {
-        self.setup.get().accounts.get(&plan.account).cloned()
+        self.setup.account(plan)
+    }
+
+    /// Forgets accounts that were changed or removed once the last task that was submitted with them has ended.
+    pub(crate) async fn forget_retired_accounts(&self) {
+        // In this order: what is stored after the first look holds its account at the first look.
+        let idle = self.setup.idle_versions();
+        if !idle.is_empty() {
+            match self.store.account_versions().await {
+                Ok(in_use) => self.setup.forget(&idle, &in_use.into_iter().collect()),
+                Err(error) => {
+                    tracing::warn!(error = with_sources(&error), "changed accounts are kept for longer");
+                }
+            }
+        }
+        self.metrics.accounts.retired(&self.setup.retired());
     }
 
     /// Whether the upstream of `task` was asked to stop before; it is from now on.
     pub(crate) fn was_asked_to_stop(&self, task: &TaskId) -> bool {
         !self.asked_to_stop.lock().unwrap_or_else(PoisonError::into_inner).insert(task.clone())
     }
-}
-
-/// The slots of tasks that upstreams work on.
-fn holdings(setup: &Setup, live: Vec<LiveHolding>) -> Vec<Holding> {
-    let keys = |account: AccountName| {
-        let provider = setup.accounts.get(&account).map(|account| account.provider.clone());
-        let bounded = provider.filter(|provider| setup.provider(provider).concurrent_tasks.is_some());
-        std::iter::once(LimitKey::Account(account)).chain(bounded.map(LimitKey::Provider)).collect()
-    };
-    let holding = |live: LiveHolding| Some(Holding { task: live.task, keys: keys(live.account?) });
-    live.into_iter().filter_map(holding).collect()
 }
 
 /// Why the work on tasks cannot begin.

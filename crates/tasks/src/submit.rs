@@ -1,136 +1,93 @@
 //! The step that costs money: choose an account, store the intent, send once, store what the answer proves.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Account, Failure, FailureKind, NewAttempt, Retry, Task, TaskEvent, TaskId};
-use limits::{LimitKey, Rate, RateVerdict};
-use routing::{Asked, Candidate, Condition, Plan, Planned};
+use domain::{Account, AccountName, Failure, FailureKind, Retry, Task, TaskEvent, TaskId};
+use routing::{Asked, Plan};
 use translation::{Provider, SubmitContext, SubmitOutcome};
 use upstream::{Outgoing, SendError};
 
+use crate::choose::{self, Choice, Sending};
 use crate::held::{Held, LEASE_MARGIN, StepError};
 use crate::localize::Unready;
+use crate::queue::{Place, Turn};
 use crate::shared::Shared;
-use crate::{clock, collect, failover, localize, pace, resolve};
+use crate::{clock, collect, failover, health, localize, pace, resolve};
 
-/// How long a task waits at least when its accounts are full. Slots come free at any time, so it is short.
-const FULL_RETRY_AFTER: Duration = Duration::from_millis(500);
+/// How long a task waits for room in the spool.
+const SPOOL_FULL_RETRY_AFTER: Duration = Duration::from_millis(500);
+/// How long a task waits for which somebody takes or gives back a slot at this moment.
+const BUSY_RETRY_AFTER: Duration = Duration::from_millis(100);
 
-enum Choice {
-    Send(Box<Sending>),
-    Wait(Duration),
-    Nobody(Failure),
-}
-
-struct Sending {
-    account: Arc<Account>,
-    provider: &'static dyn Provider,
-    plan: NewAttempt,
-    outgoing: Outgoing,
-}
-
-pub(crate) async fn step(mut held: Held<'_>) -> Result<(), StepError> {
+pub(crate) async fn step(held: Held<'_>) -> Result<(), StepError> {
     let shared = held.shared;
-    let Some(_room_for_its_id) = shared.spool.reserve() else { return held.put_back(FULL_RETRY_AFTER).await };
-    let plan = plan(shared, &held.task);
-    match choose(&held, &plan).await {
-        Choice::Wait(after) => held.put_back(after).await,
+    let Some(_room_for_its_id) = shared.spool.reserve() else {
+        return held.put_back(SPOOL_FULL_RETRY_AFTER).await;
+    };
+    let granted = match shared.waiting.begin(&held.task.id) {
+        Turn::Open => None,
+        Turn::Granted(account) => Some(account),
+        Turn::Busy => return held.put_back(BUSY_RETRY_AFTER).await,
+    };
+    let plan = first_plan(&held, granted.as_ref());
+    let choice = choose::choose(&held, &plan, granted).await;
+    if let Choice::Queue(places) = choice {
+        return queue_up(held, &places).await;
+    }
+    shared.waiting.leave(&held.task.id);
+    match choice {
+        Choice::Send(sending) => send(held, *sending).await,
+        Choice::Later(after) => held.put_back(after).await,
         Choice::Nobody(failure) => held.fail(failure).await,
-        Choice::Send(sending) => {
-            held.apply(TaskEvent::SubmitIntended { plan: sending.plan.clone() })?;
-            let lease = held.shared.settings.submit_timeout + LEASE_MARGIN;
-            if failpoints::removed("intent_first") {
-                tracing::warn!("the intent is not stored");
-            } else if let Err(error) = held.keep(lease).await {
-                // Nothing was sent. If the intent is stored all the same, a later claim finds it and asks, never sends.
-                held.shared.slots.give_back(&held.task.id).await;
-                return Err(error);
-            }
-            let Sending { account, provider, outgoing, .. } = *sending;
-            let sent = provider.key_lifetime().map(|_is_known| resolve::digest(&outgoing.call));
-            let outcome = post(&held, (&account, provider), outgoing).await;
-            shared.metrics.submitted(account.name.as_str(), outcome.name());
-            if let (Some(digest), Outcome::Answered(SubmitOutcome::Unknown { .. })) = (sent, &outcome) {
-                shared.lost.sent(&held.task.id, digest);
-            }
-            // For as long as nobody else takes the task: what is known now may never be known again.
-            held.insist(shared.settings.lease);
-            conclude(held, outcome, &plan).await
-        }
+        Choice::Queue(_) => unreachable!("it was dealt with above"),
     }
 }
 
-/// The first candidate that can express the request and has room; its slot is taken.
-async fn choose(held: &Held<'_>, plan: &Plan) -> Choice {
-    let mut full: Option<Full> = None;
-    let mut reasons = Vec::new();
-    for Planned { candidate, .. } in &plan.candidates {
-        let (account, provider) = match expressible(held, candidate) {
-            Ok(prepared) => prepared,
-            Err(reason) => {
-                reasons.push(format!("{}: {reason}", candidate.account));
-                continue;
-            }
-        };
-        match reserve(held, &account).await {
-            Err(after) => full = full.filter(|full| full.after <= after).or(Some(Full { account, after })),
-            Ok(()) => {
-                let prepared = prepare(held, (&account, provider), &candidate.upstream_model).await;
-                let outgoing = match prepared {
-                    Ok(outgoing) => outgoing,
-                    Err(unready) => {
-                        held.shared.slots.give_back(&held.task.id).await;
-                        return match unready {
-                            Unready::Never(failure) => Choice::Nobody(failure),
-                            Unready::Later(after) => Choice::Wait(after),
-                        };
-                    }
-                };
-                let plan = NewAttempt {
-                    account: account.name.clone(),
-                    provider: account.provider.clone(),
-                    upstream_model: candidate.upstream_model.clone(),
-                    account_version: account.version.clone(),
-                };
-                return Choice::Send(Box::new(Sending { account, provider, plan, outgoing }));
-            }
-        }
+/// Lets the task wait for room. It looks again by itself after a while, which is how it comes back after a crash.
+async fn queue_up(held: Held<'_>, places: &[Place]) -> Result<(), StepError> {
+    let (shared, id) = (held.shared, held.task.id.clone());
+    let left = held.task.deadline_at.since(clock::now());
+    let look_after = shared.waiting.join(&held.task, places).min(left);
+    held.put_back(look_after).await?;
+    // If its turn came before it was put back, it could not be made due then.
+    if shared.waiting.is_granted(&id) {
+        let due = shared.store.make_due(&id).await;
+        due.map_err(|source| StepError::Store { task: id, source })?;
+        shared.wake.notify_one();
     }
-    full.map_or_else(|| Choice::Nobody(no_route(&reasons)), |full| Choice::Wait(queue_up(held, &full)))
+    Ok(())
 }
 
-/// An account that may have room again after a while.
-struct Full {
-    account: Arc<Account>,
-    after: Duration,
-}
-
-fn queue_up(held: &Held<'_>, full: &Full) -> Duration {
-    let spacing = Duration::from_secs(60) / full.account.requests_per_minute.max(1);
-    held.shared.lines.queue_up(&full.account.name, full.after, spacing)
-}
-
-/// The account and provider of a candidate, if they can express the request at all.
-fn expressible(
-    held: &Held<'_>,
-    candidate: &Candidate,
-) -> Result<(Arc<Account>, &'static dyn Provider), String> {
-    let setup = held.shared.setup.get();
-    let account = setup.accounts.get(&candidate.account).cloned().ok_or("not configured")?;
-    let provider = translation::provider(&account.provider).ok_or("no such provider")?;
-    let outline = localize::outline(&held.task.request, provider, &candidate.upstream_model);
-    provider
-        .encode_submit(
-            &outline,
-            &SubmitContext::new(&candidate.upstream_model, &held.shared.settings.base_url),
-        )
-        .map_err(|error| error.to_string())?;
-    Ok((account, provider))
+async fn send(mut held: Held<'_>, sending: Sending) -> Result<(), StepError> {
+    let shared = held.shared;
+    let Sending { account, provider, plan: attempt, outgoing, begun } = sending;
+    held.apply(TaskEvent::SubmitIntended { plan: attempt })?;
+    let lease = shared.settings.submit_timeout + LEASE_MARGIN;
+    if failpoints::removed("intent_first") {
+        tracing::warn!("the intent is not stored");
+    } else if let Err(error) = held.keep(lease).await {
+        // Nothing was sent. If the intent is stored all the same, a later claim finds it and asks, never sends.
+        shared.health.abandon(&account, begun);
+        shared.give_back(&held.task.id).await;
+        return Err(error);
+    }
+    if held.task.attempts.len() == 1 {
+        shared.metrics.accounts.left_queue(clock::now().since(held.task.created_at));
+    }
+    let sent = provider.key_lifetime().map(|_is_known| resolve::digest(&outgoing.call));
+    let outcome = post(&held, (&account, provider), outgoing).await;
+    shared.metrics.submitted(account.name.as_str(), outcome.name());
+    health::answered(shared, &account, begun, &outcome);
+    if let (Some(digest), Outcome::Answered(SubmitOutcome::Unknown { .. })) = (sent, &outcome) {
+        shared.lost.sent(&held.task.id, digest);
+    }
+    // For as long as nobody else takes the task: what is known now may never be known again.
+    held.insist(shared.settings.lease);
+    conclude(held, outcome).await
 }
 
 /// The call for real, with the inputs where the provider can read them.
-async fn prepare(
+pub(crate) async fn prepare(
     held: &Held<'_>,
     (account, provider): (&Account, &'static dyn Provider),
     upstream_model: &str,
@@ -157,7 +114,7 @@ pub(crate) async fn encode(
         ..SubmitContext::new(upstream_model, &held.shared.settings.base_url)
     };
     let call = provider.encode_submit(&request, &context);
-    let call = call.map_err(|error| Unready::Never(no_route(&[format!("{}: {error}", account.name)])))?;
+    let call = call.map_err(|error| Unready::Never(inexpressible(account, &error)))?;
     localize::outgoing(held, call).await.map_err(Unready::Never)
 }
 
@@ -166,34 +123,22 @@ pub(crate) fn attempt_key(task: &TaskId, number: u32) -> String {
     format!("{task}.{number}")
 }
 
-/// Takes a slot and a share of the rate, or says how long to wait. Our own limits pace submissions, they fail none.
-async fn reserve(held: &Held<'_>, account: &Account) -> Result<(), Duration> {
-    let provider = held.shared.setup.get().provider(&account.provider);
-    if !held.shared.slots.take(&held.task.id, account, provider).await {
-        return Err(FULL_RETRY_AFTER);
-    }
-    match count(held.shared, account).await {
-        RateVerdict::Allowed(_) => Ok(()),
-        RateVerdict::Refused { retry_after, .. } | RateVerdict::Unavailable { retry_after } => {
-            held.shared.slots.give_back(&held.task.id).await;
-            Err(retry_after)
-        }
-    }
-}
-
-/// Counts a submission against the rates of the account and of its provider.
-pub(crate) async fn count(shared: &Shared, account: &Account) -> RateVerdict {
-    let of_account = (LimitKey::Account(account.name.clone()), Rate::smooth(account.requests_per_minute));
-    let provider = shared.setup.get().provider(&account.provider).requests_per_minute;
-    let of_provider = provider
-        .map(|per_minute| (LimitKey::Provider(account.provider.clone()), Rate::smooth(per_minute)));
-    let rates: Vec<(LimitKey, Rate)> = std::iter::once(of_account).chain(of_provider).collect();
-    shared.limiter.check(&rates).await
+/// Whom to try for a task that wants to be submitted. It has its turn if it comes for the first time.
+fn first_plan(held: &Held<'_>, granted: Option<&AccountName>) -> Plan {
+    let (health, model) = (&held.shared.health, &held.task.request.model);
+    let is_new = held.task.attempts.is_empty() && granted.is_none();
+    let turn = if is_new { health.take_turn(model) } else { health.turn(model) };
+    plan_in_turn(held.shared, &held.task, turn)
 }
 
 /// Whom to try next for the task.
 pub(crate) fn plan(shared: &Shared, task: &Task) -> Plan {
-    shared.setup.get().router.plan(&Asked::task(task, 0), &|_| Condition::default())
+    plan_in_turn(shared, task, shared.health.turn(&task.request.model))
+}
+
+fn plan_in_turn(shared: &Shared, task: &Task, turn: u64) -> Plan {
+    let setup = shared.setup.get();
+    setup.router.plan(&Asked::task(task, turn), &|candidate| shared.health.condition(&setup, candidate))
 }
 
 /// What sending a submission has come to.
@@ -230,7 +175,7 @@ pub(crate) async fn post(
 }
 
 /// What an upstream says may repeat the prompt, so it is kept with the attempt and logged for debugging only.
-async fn conclude(mut held: Held<'_>, outcome: Outcome, plan: &Plan) -> Result<(), StepError> {
+async fn conclude(mut held: Held<'_>, outcome: Outcome) -> Result<(), StepError> {
     match outcome {
         Outcome::Answered(SubmitOutcome::Accepted { handle }) => {
             let first = pace::of(&held).first;
@@ -245,7 +190,7 @@ async fn conclude(mut held: Held<'_>, outcome: Outcome, plan: &Plan) -> Result<(
             tracing::info!(task = %held.task.id, kind = failure.kind.name(), "the upstream refused the task");
             tracing::debug!(task = %held.task.id, reason = %failure, "what it said");
             held.apply(TaskEvent::SubmitRejected { reason: failure.to_string() })?;
-            failover::try_again(held, failure, plan).await
+            failover::try_again(held, failure).await
         }
         Outcome::NotSent(reason) => {
             tracing::info!(task = %held.task.id, reason, "the upstream was not reached");
@@ -253,11 +198,12 @@ async fn conclude(mut held: Held<'_>, outcome: Outcome, plan: &Plan) -> Result<(
             let failure = Failure::new(FailureKind::NoRoute, "the provider cannot be reached")
                 .with_internal(reason)
                 .with_retry(Retry::Later);
-            failover::try_again(held, failure, plan).await
+            failover::try_again(held, failure).await
         }
     }
 }
 
-fn no_route(reasons: &[String]) -> Failure {
-    Failure::new(FailureKind::NoRoute, "no provider can take this request").with_internal(reasons.join("; "))
+fn inexpressible(account: &Account, error: &dyn std::error::Error) -> Failure {
+    Failure::new(FailureKind::NoRoute, "no provider can take this request")
+        .with_internal(format!("{}: {error}", account.name))
 }

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::at_work::Work;
 use crate::held::{Held, StepError};
 use crate::shared::Shared;
-use crate::{cancel, clock, collect, poll, quarantine, resolve, submit};
+use crate::{cancel, clock, collect, dispatch, poll, quarantine, resolve, submit};
 
 /// The longest nap: bounds how late another process's work or a lapsed lease is noticed.
 const NAP_MAX: Duration = Duration::from_secs(1);
@@ -49,9 +49,17 @@ impl Worker {
         Self { shared, holder, steps, claims, suspect: None, gauged: None }
     }
 
-    /// Works until `stop` is ready, then claims nothing more, lets the steps under way end, and returns. A step lasts
+    /// Works until `stop` is ready, and serves those who wait meanwhile; then claims nothing more, lets the steps under way end, and returns. A step lasts
     /// at most as long as its timeouts; whoever cannot wait drops this future, and leases lapse for the rest.
-    pub async fn run(mut self, stop: impl Future<Output = ()>) {
+    pub async fn run(self, stop: impl Future<Output = ()>) {
+        let shared = Arc::clone(&self.shared);
+        tokio::select! {
+            () = self.work(stop) => {}
+            () = dispatch::run(&shared) => {}
+        }
+    }
+
+    async fn work(mut self, stop: impl Future<Output = ()>) {
         let shared = Arc::clone(&self.shared);
         tokio::pin!(stop);
         loop {
@@ -152,6 +160,8 @@ impl Worker {
         }
         self.gauged = Some(Instant::now());
         self.shared.slots.renew().await;
+        self.shared.metrics.accounts.standings(&self.shared.health.standings(&self.shared.setup.get()));
+        self.shared.forget_retired_accounts().await;
         if let Ok(counts) = self.shared.store.live_tasks().await {
             self.shared.metrics.live(&counts);
         }
