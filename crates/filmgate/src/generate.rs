@@ -8,7 +8,7 @@ use anyhow::{Context as _, anyhow, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use config::{ClientKey, Config};
-use domain::{Call, Credential, OwnerId, Reply, media_type_of_bytes};
+use domain::{Access, Call, ClientLimits, Credential, DailyLimits, OwnerId, Reply, media_type_of_bytes};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use tasks::{Keyring, NewKey, generate_key};
@@ -95,9 +95,8 @@ impl Gateway {
         config.keys.push(ClientKey {
             name: KEY_NAME.to_owned(),
             secret: Credential::new(key.clone()),
-            requests_per_minute: config.limits.requests_per_minute,
-            concurrent_tasks: config.limits.concurrent_tasks,
-            budget: None,
+            limits: ClientLimits { budget: None, daily: DailyLimits::default(), ..config.limits.of_key() },
+            access: Access::default(),
             dialect: None,
         });
         let running = Running::start(&config).await?;

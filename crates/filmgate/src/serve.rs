@@ -5,18 +5,19 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use config::{Config, LogFormat};
-use tasks::NewKey;
+use tasks::{NewKey, Reloads};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::ServeOptions;
-use crate::source;
+use crate::source::{self, Read};
 use crate::wiring::Running;
 
 /// Where a running server leaves its address, for `filmgate generate` beside it.
 const ADDRESS_FILE: &str = "serving.url";
 
 pub(crate) async fn run(options: &ServeOptions) -> anyhow::Result<ExitCode> {
-    let config = source::server_config(options)?;
+    let Read { config, inputs } = source::server(options);
+    let config = config.map_err(|problems| source::unusable(&problems))?;
     let format = match config.log.format {
         LogFormat::Text => telemetry::Format::Text,
         LogFormat::Json => telemetry::Format::Json,
@@ -24,14 +25,24 @@ pub(crate) async fn run(options: &ServeOptions) -> anyhow::Result<ExitCode> {
     telemetry::log(format, config.log.level.as_str())?;
     // Listened for before anybody can know that we run.
     let stop = stop_signal()?;
+    let mut hang_ups = signal(SignalKind::hangup())?;
     let mut running = Running::start(&config).await?;
+    let (reloads, wishes) = Reloads::new();
+    let reloader = running.reloader(options, (&config, inputs))?;
     std::fs::write(address_file(&config), &running.url)
         .context("leaving the address in the data directory")?;
     let key = first_key(&running).await?;
     greet(&running, key.as_deref(), config.sandbox.embed);
+    let hang_ups = async {
+        while hang_ups.recv().await.is_some() {
+            reloads.reload().await;
+        }
+    };
+    let reloading = async { tokio::join!(reloader.run(wishes), hang_ups) };
     let failure = tokio::select! {
         () = stop => None,
         failure = running.failed() => Some(failure),
+        ((), ()) = reloading => None,
     };
     println!("stopping: requests and submissions under way end first");
     running.stop().await;

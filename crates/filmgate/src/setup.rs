@@ -5,7 +5,7 @@ use std::sync::Arc;
 use config::{Config, Health, Hop};
 use domain::{Access, Account, Scope};
 use routing::{Candidate, Catalogue, HealthSettings, Policy, Route, Router};
-use tasks::{Declared, DeclaredKey, Setup};
+use tasks::{Declared, DeclaredKey, Setup, Signer};
 
 use crate::embedded;
 
@@ -36,6 +36,7 @@ pub(crate) fn build(config: &Config, sandbox_url: Option<&str>) -> anyhow::Resul
     Ok(Setup {
         providers: providers.collect(),
         keys: keys(config),
+        signer: Signer::new(&config.callback_secrets),
         health: health(&config.health),
         queue_max: config.limits.queue_max,
         ..Setup::new(catalogue, router, accounts)

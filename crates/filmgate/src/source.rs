@@ -3,50 +3,72 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
-use config::{Config, Known};
+use config::{Config, Known, Problems};
 use domain::ModelSpec;
 use routing::Catalogue;
 
 use crate::cli::{ConfigOptions, DataOptions, ServeOptions};
+use crate::reload::{Inputs, Recorder};
 
 /// The store's file inside the data directory.
 const STORE_FILE: &str = "filmgate.db";
 
+/// A configuration, with what the files held that it was read from; or every problem of it.
+pub(crate) struct Read {
+    pub(crate) config: Result<Config, Problems>,
+    pub(crate) inputs: Inputs,
+}
+
 /// Reads and checks the config file, or takes the embedded defaults, which route every model to the sandbox.
-pub(crate) fn config(options: &ConfigOptions) -> anyhow::Result<Config> {
+fn read(options: &ConfigOptions) -> Read {
     let Some(path) = &options.config else {
         let mut config = Config::default();
         config.sandbox.embed = true;
-        return Ok(config);
+        return Read { config: Ok(config), inputs: Inputs::default() };
     };
-    load(path).map_err(|problems| anyhow!("the config cannot be used:\n{problems}"))
-}
-
-/// Reads and checks a config file.
-pub(crate) fn load(path: &Path) -> Result<Config, config::Problems> {
     let catalogue = Catalogue::builtin();
     let models: Vec<&ModelSpec> = catalogue.iter().collect();
     let providers: Vec<&str> = translation::PROVIDERS.iter().map(|provider| provider.name()).collect();
     let dialects: Vec<&str> = translation::DIALECTS.iter().map(|dialect| dialect.name()).collect();
+    let recorder = Recorder::default();
     let upstream_model = |provider: &str, model: &str| translation::provider(provider)?.upstream_model(model);
-    config::load(path, &Known { providers: &providers, dialects: &dialects, models: &models, upstream_model })
+    let known = Known { providers: &providers, dialects: &dialects, models: &models, upstream_model };
+    let config = config::load_in(path, &known, &recorder);
+    Read { config, inputs: recorder.inputs() }
 }
 
-/// The configuration of a server: the file's, changed by the command line.
-pub(crate) fn server_config(options: &ServeOptions) -> anyhow::Result<Config> {
-    let mut config = data_config(&options.data)?;
-    config.server.listen = options.listen.unwrap_or(config.server.listen);
-    config.server.admin_listen = options.admin_listen.unwrap_or(config.server.admin_listen);
-    Ok(config)
+/// Reads and checks a config file.
+pub(crate) fn load(path: &Path) -> Result<Config, Problems> {
+    read(&ConfigOptions { config: Some(path.to_owned()) }).config
+}
+
+/// The configuration of a server: the file's, changed by the command line. Blocks.
+pub(crate) fn server(options: &ServeOptions) -> Read {
+    let mut read = read(&options.data.config);
+    if let Ok(config) = &mut read.config {
+        in_directory(config, &options.data);
+        config.server.listen = options.listen.unwrap_or(config.server.listen);
+        config.server.admin_listen = options.admin_listen.unwrap_or(config.server.admin_listen);
+    }
+    read
+}
+
+/// What to say of a configuration that a command cannot do without.
+pub(crate) fn unusable(problems: &Problems) -> anyhow::Error {
+    anyhow!("the config cannot be used:\n{problems}")
 }
 
 /// The configuration with the data directory of the command line, if that names one.
 pub(crate) fn data_config(options: &DataOptions) -> anyhow::Result<Config> {
-    let mut config = config(&options.config)?;
+    let mut config = read(&options.config).config.map_err(|problems| unusable(&problems))?;
+    in_directory(&mut config, options);
+    Ok(config)
+}
+
+fn in_directory(config: &mut Config, options: &DataOptions) {
     if let Some(data) = &options.data {
         config.data_dir.clone_from(data);
     }
-    Ok(config)
 }
 
 /// The store's file.

@@ -10,7 +10,7 @@ use config::Config;
 use domain::Credential;
 use frontend::admin::Admin;
 use frontend::{Draining, Gateway};
-use limits::{Limiter, LocalLimiter};
+use limits::Limiter;
 use sandbox::Sandbox;
 use store::{SqliteSettings, SqliteStore, TaskStore};
 use tasks::{
@@ -22,7 +22,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use upstream::Upstream;
 
-use crate::{embedded, setup, source};
+use crate::cli::ServeOptions;
+use crate::reload::{Inputs, Reloader};
+use crate::{embedded, limiter, setup, source};
 
 /// What the worker is given beyond the timeout of a submission to store its answer.
 const WORKER_GRACE_MARGIN: Duration = Duration::from_secs(5);
@@ -37,6 +39,8 @@ pub(crate) struct Running {
     pub(crate) admin: SocketAddr,
     /// The client keys.
     pub(crate) keyring: Keyring,
+    setup: CurrentSetup,
+    registry: prometheus::Registry,
     stop: watch::Sender<bool>,
     /// The front end; absent when its end is known.
     serving: Option<JoinHandle<anyhow::Result<()>>>,
@@ -60,11 +64,11 @@ impl Running {
         let url = public_url(config, public_addr);
 
         let registry = telemetry::registry(env!("CARGO_PKG_VERSION"))?;
-        let limiter: Arc<dyn Limiter> = Arc::new(LocalLimiter::new(config.limits.tracked_keys_max));
-        let sandbox_url = sandbox.as_ref().map(|sandbox| format!("http://{}", sandbox.addr()));
+        let limiter = limiter::start(config, &registry).await?;
+        let sandbox_url = sandbox.as_ref().map(sandbox_url);
         let setup = CurrentSetup::new(setup::build(config, sandbox_url.as_deref())?);
         let keyring = Keyring::new(Arc::clone(&store), setup.clone());
-        let parts = parts(config, store, setup, (Arc::clone(&limiter), url.clone()))?;
+        let parts = parts(config, store, setup.clone(), (Arc::clone(&limiter), url.clone()))?;
         let shared = Shared::new(parts, &registry).await?;
 
         let (stop, stopped) = watch::channel(false);
@@ -73,7 +77,7 @@ impl Running {
             keyring: keyring.clone(),
             limiter,
             settings: frontend_settings(config)?,
-            registry,
+            registry: registry.clone(),
             draining: Draining::default(),
         };
         let operator = Operator::new(Arc::clone(&shared), admin_key(config).as_ref());
@@ -86,7 +90,29 @@ impl Running {
             tokio::join!(worker, deliverer, late, sweeper);
         });
         let worker_grace = config.tasks.submit_timeout + WORKER_GRACE_MARGIN;
-        Ok(Self { url, admin: admin_addr, keyring, stop, serving, worker, worker_grace, sandbox })
+        Ok(Self {
+            url,
+            admin: admin_addr,
+            keyring,
+            setup,
+            registry,
+            stop,
+            serving,
+            worker,
+            worker_grace,
+            sandbox,
+        })
+    }
+
+    /// Keeps what may change as the configuration says that `options` lead to; it was started with that one. To be made
+    /// once.
+    pub(crate) fn reloader(
+        &self,
+        options: &ServeOptions,
+        started_with: (&Config, Inputs),
+    ) -> anyhow::Result<Reloader> {
+        let sandbox_url = self.sandbox.as_ref().map(sandbox_url);
+        Ok(Reloader::new(options, started_with, (self.setup.clone(), sandbox_url), &self.registry)?)
     }
 
     /// Waits for the front end to end before it was told to; why it did.
@@ -171,11 +197,17 @@ fn frontend_settings(config: &Config) -> anyhow::Result<frontend::Settings> {
         body_bytes_max: server.body_bytes_max,
         buffered_bytes_max: server.buffered_bytes_max,
         requests_in_flight_max: server.requests_in_flight_max,
+        wrong_keys_per_minute: config.limits.unauthorized_per_minute,
+        tracked_addresses_max: config.limits.tracked_keys_max,
         body_bytes_per_second_min: server.body_bytes_per_second_min,
         head_bytes_max: u32::try_from(server.head_bytes_max)?,
         streams_max: server.streams_max,
         drain_timeout: server.drain_timeout,
     })
+}
+
+fn sandbox_url(sandbox: &Sandbox) -> String {
+    format!("http://{}", sandbox.addr())
 }
 
 async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
@@ -346,6 +378,5 @@ fn callback_settings(config: &Config) -> tasks::CallbackSettings {
         at_once_max: callbacks.at_once_max,
         per_host_max: callbacks.per_host_max,
         allow_http: callbacks.allow_http,
-        signer: tasks::Signer::new(&config.callback_secrets),
     }
 }

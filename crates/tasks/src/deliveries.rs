@@ -117,7 +117,7 @@ impl Deliverer {
 async fn send(shared: &Shared, claim: DeliveryClaim) {
     let message = &claim.delivery.message;
     let settings = &shared.settings.callbacks;
-    let mut headers = settings.signer.headers(&message.id, clock::now(), &message.body);
+    let mut headers = shared.setup.get().signer.headers(&message.id, clock::now(), &message.body);
     if let Ok(content_type) = HeaderValue::from_str(&message.content_type) {
         headers.insert(header::CONTENT_TYPE, content_type);
     }

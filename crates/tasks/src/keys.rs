@@ -15,6 +15,8 @@ use crate::shared::store_failure;
 
 /// Begins every generated key, so that leak scanners and people recognise one.
 const PREFIX: &str = "fg_";
+/// Begins the owners of keys that are declared.
+const DECLARED: &str = "config:";
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// Base-62 digits of 256 random bits.
 const RANDOM_DIGITS: usize = 43;
@@ -32,6 +34,8 @@ pub struct Keyring {
 #[derive(Default)]
 pub struct Declared {
     clients: HashMap<[u8; 32], Client>,
+    /// The same, by their owners.
+    by_owner: HashMap<OwnerId, Client>,
     defaults: ClientLimits,
 }
 
@@ -69,10 +73,32 @@ impl Declared {
     pub fn new(keys: impl IntoIterator<Item = DeclaredKey>, defaults: ClientLimits) -> Self {
         let clients = keys.into_iter().map(|key| {
             let DeclaredKey { name, secret, limits, dialect, access } = key;
-            let owner = OwnerId::new(format!("config:{name}"));
+            let owner = OwnerId::new(format!("{DECLARED}{name}"));
             (digest(&secret), Client { owner, limits, dialect, access: Arc::new(access) })
         });
-        Self { clients: clients.collect(), defaults }
+        let clients: HashMap<[u8; 32], Client> = clients.collect();
+        let by_owner = clients.values().map(|client| (client.owner.clone(), client.clone())).collect();
+        Self { clients, by_owner, defaults }
+    }
+
+    /// Whether that owner's tasks of that model have a bound of their own.
+    pub(crate) fn bounds_tasks(&self, owner: &OwnerId, model: &str) -> bool {
+        let limits = self.by_owner.get(owner).and_then(|client| client.access.per_model.get(model));
+        limits.is_some_and(|limits| limits.concurrent_tasks.is_some())
+    }
+
+    /// What `client` may do by these keys. It proved its key a moment ago, perhaps by an earlier version of them: so that
+    /// no request gets the rights of one version and the routes of another. The failure is that of a wrong key.
+    pub(crate) fn current(&self, client: &Client) -> Result<Client, Failure> {
+        if !client.owner.as_str().starts_with(DECLARED) {
+            return Ok(client.clone());
+        }
+        self.by_owner.get(&client.owner).cloned().ok_or_else(wrong_key)
+    }
+
+    /// The client of the key that has that name.
+    pub(crate) fn named(&self, name: &str) -> Option<&Client> {
+        self.by_owner.get(&OwnerId::new(format!("{DECLARED}{name}")))
     }
 }
 
@@ -84,9 +110,8 @@ impl Keyring {
 
     /// Whose key `presented` is. Every wrong key gets the same answer.
     pub async fn authenticate(&self, presented: &str) -> Result<Client, Failure> {
-        let refused = || Failure::new(FailureKind::Unauthorized, "missing or invalid API key");
         if presented.is_empty() || presented.len() > PRESENTED_BYTES_MAX {
-            return Err(refused());
+            return Err(wrong_key());
         }
         let digest = digest(presented);
         let setup = self.setup.get();
@@ -97,7 +122,7 @@ impl Keyring {
         // The index has found the row by the digest; the comparison in constant time does not rely on how.
         let record =
             record.filter(|record| bool::from(record.digest.ct_eq(&digest)) && record.revoked_at.is_none());
-        record.map(|record| client(record, setup.keys.defaults)).ok_or_else(refused)
+        record.map(|record| client(record, setup.keys.defaults)).ok_or_else(wrong_key)
     }
 
     /// Makes a key and returns it with its record; this is the only time that the key can be read.
@@ -132,6 +157,10 @@ impl Keyring {
     pub async fn revoke(&self, owner: &OwnerId) -> Result<bool, StoreError> {
         self.store.revoke_key(owner, clock::now()).await
     }
+}
+
+fn wrong_key() -> Failure {
+    Failure::new(FailureKind::Unauthorized, "missing or invalid API key")
 }
 
 fn client(record: KeyRecord, defaults: ClientLimits) -> Client {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{HintSettings, LateSettings, RetentionSettings, Signer};
+use crate::{HintSettings, LateSettings, RetentionSettings};
 
 /// Bounds of the service and the worker.
 #[derive(Debug, Clone)]
@@ -80,6 +80,4 @@ pub struct CallbackSettings {
     pub per_host_max: usize,
     /// Whether messages may go over plain HTTP.
     pub allow_http: bool,
-    /// Signs messages.
-    pub signer: Signer,
 }

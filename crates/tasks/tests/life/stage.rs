@@ -33,6 +33,7 @@ pub(crate) struct Stage {
     pub(crate) shared: Arc<Shared>,
     pub(crate) store: Arc<SqliteStore>,
     registry: prometheus::Registry,
+    setup: CurrentSetup,
     accounts: Vec<Account>,
     settings: Settings,
     folder: TempDir,
@@ -65,6 +66,20 @@ pub(crate) fn account(name: &str, url: &str) -> Account {
         on_unknown: domain::OnUnknown::Hold,
         pace: Some(Pace { first: SHORT, shortest: SHORT, longest: SHORT }),
     }
+}
+
+fn setup_of(accounts: &[Account]) -> Setup {
+    let candidate = |account: &Account| Candidate::new(account.name.clone(), MODEL);
+    let candidates = accounts.iter().map(candidate).collect();
+    Setup::new(Catalogue::builtin(), router(candidates, Policy::default()), accounts.iter().cloned())
+}
+
+/// The routes of stories: these ways to make a clip, and the same accounts for a picture.
+pub(crate) fn router(candidates: Vec<Candidate>, policy: Policy) -> Router {
+    let pictures = candidates.iter().map(|clip| Candidate::new(clip.account.clone(), UPSTREAM_IMAGE_MODEL));
+    let pictures = pictures.collect();
+    let clips = Route { model: MODEL.into(), policy, candidates };
+    Router::new([clips, Route { model: IMAGE_MODEL.into(), policy, candidates: pictures }], 50)
 }
 
 /// Listeners of stories are on loopback. A story that has none allows nothing inside.
@@ -122,7 +137,6 @@ impl Stage {
                 at_once_max: 8,
                 per_host_max: 2,
                 allow_http: true,
-                signer: tasks::Signer::default(),
             },
             live_view_max: 1_000,
             late: LateSettings { watch: Duration::from_secs(600), shortest: SHORT, longest: SHORT },
@@ -142,15 +156,10 @@ impl Stage {
     async fn open(accounts: Vec<Account>, settings: Settings, folder: TempDir) -> Self {
         let path = folder.path().join("tasks.db");
         let store = Arc::new(SqliteStore::open_exclusive(path, SqliteSettings::default()).unwrap());
-        let route = |model: &str, upstream_model: &str| {
-            let candidates =
-                accounts.iter().map(|account| Candidate::new(account.name.clone(), upstream_model));
-            Route { model: model.into(), policy: Policy::default(), candidates: candidates.collect() }
-        };
-        let router = Router::new([route(MODEL, MODEL), route(IMAGE_MODEL, UPSTREAM_IMAGE_MODEL)], 50);
+        let setup = CurrentSetup::new(setup_of(&accounts));
         let parts = Parts {
             store: Arc::clone(&store) as Arc<dyn TaskStore>,
-            setup: CurrentSetup::new(Setup::new(Catalogue::builtin(), router, accounts.clone())),
+            setup: setup.clone(),
             upstream: Upstream::new(upstream::Settings {
                 connect_timeout: Duration::from_secs(5),
                 reply_bytes_max: 1 << 20,
@@ -165,7 +174,14 @@ impl Stage {
         let registry = prometheus::Registry::new();
         let shared = Shared::new(parts, &registry).await.unwrap();
         let service = TaskService::new(Arc::clone(&shared));
-        Self { service, shared, store, registry, accounts, settings, folder }
+        Self { service, shared, store, registry, setup, accounts, settings, folder }
+    }
+
+    /// From now on another setup counts: the one of the start, changed.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Setup)) {
+        let mut setup = setup_of(&self.accounts);
+        change(&mut setup);
+        self.setup.replace(setup);
     }
 
     /// The same folder and upstreams in a new process, as far as the code can tell.
