@@ -16,19 +16,19 @@ pub(crate) fn of_client(client: &Client, model: &str) -> Vec<DailyLimit> {
 
 /// What a client learns whose task is one too many today.
 pub(crate) fn refusal(over: &OverDaily, task: &Task) -> Failure {
-    let whose = match &over.key {
-        DailyKey::ClientModel(_, model) => format!("this key and the model \"{model}\""),
-        DailyKey::Client(_) | DailyKey::Account(_) | DailyKey::Provider(_) => "this key".to_owned(),
+    let of = match &over.key {
+        DailyKey::ClientModel(_, model) => format!(" for {model}"),
+        DailyKey::Client(_) | DailyKey::Account(_) | DailyKey::Provider(_) => String::new(),
     };
     match over.bound {
         DailyBound::Tasks => {
             let text =
-                format!("the tasks of today are used up for {whose}; the next day begins at midnight UTC");
-            Failure::new(FailureKind::TooManyTasks, text)
+                format!("this key has had its tasks of today{of}; the next day begins at midnight UTC");
+            Failure::new(FailureKind::RateLimited, text)
         }
         DailyBound::Spend { left } => {
             let reserved = task.quote.reserved;
-            let text = format!("the task costs up to {reserved}, and today {whose} may spend {left} more");
+            let text = format!("the task costs up to {reserved}, and this key has {left} left for today{of}");
             Failure::new(FailureKind::OutOfBudget, text)
         }
     }
