@@ -19,6 +19,9 @@ pub(crate) fn run(options: &ConfigOptions) -> anyhow::Result<ExitCode> {
                 return Ok(ExitCode::FAILURE);
             }
             let (accounts, routes) = (config.accounts.len(), config.routes.len());
+            for note in &config.notes {
+                println!("note: {note}");
+            }
             println!("{}: in order ({accounts} accounts, {routes} routes)", path.display());
             Ok(ExitCode::SUCCESS)
         }
