@@ -7,6 +7,7 @@
 
 pub mod client;
 pub mod config;
+pub mod crowd;
 pub mod event_stream;
 pub mod figures;
 mod gateway;
@@ -17,6 +18,7 @@ pub mod media;
 pub mod metrics;
 pub mod nameserver;
 mod process;
+mod redis;
 mod sandbox;
 pub mod signature;
 pub mod tool;
@@ -25,5 +27,6 @@ mod wait;
 pub use client::{Client, Reply};
 pub use gateway::{Gateway, Options};
 pub use process::{Finished, Process};
+pub use redis::Redis;
 pub use sandbox::{Ledger, SandboxOptions, SandboxProcess};
 pub use wait::{DEADLINE, eventually, within};

@@ -22,6 +22,7 @@ use tokio_rustls::TlsAcceptor;
 use tower::{Service, ServiceExt as _};
 
 use crate::body::Answer;
+use crate::context::Peer;
 use crate::settings::{RESET_STREAMS_MAX, SEND_BYTES_MAX, Settings};
 use activity::Activity;
 use sniff::sniff;
@@ -103,20 +104,26 @@ impl<S: Serves> Connections<S> {
     pub(crate) async fn serve(self: Arc<Self>, stream: TcpStream, stopped: watch::Receiver<bool>) {
         // Answers are written whole; waiting for more to send with them would only delay them.
         let _works_without = stream.set_nodelay(true);
+        // One that is gone already has no address, and will send nothing either.
+        let Ok(peer) = stream.peer_addr().map(|address| Peer(address.ip())) else { return };
         let first_bytes_by = Instant::now() + self.first_byte_timeout;
         match &self.tls {
-            None => self.speak(stream, first_bytes_by, stopped).await,
+            None => self.speak((stream, peer), first_bytes_by, stopped).await,
             // Boxed, so that connections without TLS do not carry its state.
             Some(tls) => match Box::pin(timeout_at(first_bytes_by, tls.accept(stream))).await {
-                Ok(Ok(stream)) => Box::pin(self.speak(stream, first_bytes_by, stopped)).await,
+                Ok(Ok(stream)) => Box::pin(self.speak((stream, peer), first_bytes_by, stopped)).await,
                 Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
                 Err(_) => tracing::debug!("TLS handshake took too long"),
             },
         }
     }
 
-    async fn speak<IO>(&self, io: IO, first_bytes_by: Instant, mut stopped: watch::Receiver<bool>)
-    where
+    async fn speak<IO>(
+        &self,
+        (io, peer): (IO, Peer),
+        first_bytes_by: Instant,
+        mut stopped: watch::Receiver<bool>,
+    ) where
         IO: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let sniffed = tokio::select! {
@@ -127,7 +134,8 @@ impl<S: Serves> Connections<S> {
         let Ok(Ok(sniffed)) = sniffed else { return };
         let activity = Arc::new(Activity::new(self.header_timeout, self.idle_timeout));
         let io = TokioIo::new(sniffed.watched(&activity));
-        let service = service_fn(|request| {
+        let service = service_fn(|mut request: Request<Incoming>| {
+            request.extensions_mut().insert(peer);
             let handling = Activity::begin(&activity);
             let answering = self.service.clone().oneshot(request);
             async move { answering.await.map(|answer| handling.answered(answer)) }

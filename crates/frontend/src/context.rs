@@ -1,5 +1,6 @@
-//! What the layers learn about one request: the only extension that a request carries.
+//! What the layers learn about one request, and where it came from: the extensions that a request carries.
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use domain::{Client, LimitStatus};
@@ -8,6 +9,10 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::layers::deadline::Countdown;
 use crate::routes::Matched;
+
+/// The other end of the connection that a request came over. A request carries it beside its context.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Peer(pub(crate) IpAddr);
 
 /// Facts about one request, each set once by the layer that is named, and its place among those in flight. Shared, so that an outer layer can read what an
 /// inner one has learned, even when the request was given up half way. Cheap to clone.

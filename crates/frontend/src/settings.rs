@@ -43,6 +43,10 @@ pub struct Settings {
     pub buffered_bytes_max: u64,
     /// Requests that are being answered at one time, without those that wait for their task.
     pub requests_in_flight_max: usize,
+    /// Wrong keys a minute from one address, at least 1; more are not looked at.
+    pub wrong_keys_per_minute: u32,
+    /// Addresses with wrong keys that are remembered at one time.
+    pub tracked_addresses_max: usize,
     /// The pace at which a body may take longer than `body_timeout`: each second buys so many bytes another one.
     /// At least 1.
     pub body_bytes_per_second_min: u64,

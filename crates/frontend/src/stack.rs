@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use http::Request;
+use limits::WrongKeys;
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, ServiceBuilder};
 
@@ -53,6 +54,7 @@ where
         timeout: settings.body_timeout,
         bytes_per_second_min: settings.body_bytes_per_second_min,
     };
+    let wrong_keys = WrongKeys::new(settings.wrong_keys_per_minute, settings.tracked_addresses_max);
     let service = ServiceBuilder::new()
         // These see every request and every answer, whatever becomes of it.
         .layer(RequestIdLayer)
@@ -69,7 +71,7 @@ where
         .layer(BodyCapLayer::new(settings.body_bytes_max))
         // Everything that waits for something of ours.
         .layer(DeadlineLayer::new(settings.request_timeout))
-        .layer(AuthenticateLayer::new(gateway.keyring.clone()))
+        .layer(AuthenticateLayer::new(gateway.keyring.clone(), wrong_keys))
         .layer(ClientLimitsLayer::new(Arc::clone(&gateway.limiter)))
         // Not before it is known who sends it: strangers cannot make us hold their bytes.
         .layer(WholeBodyLayer::new(bodies))

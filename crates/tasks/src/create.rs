@@ -1,7 +1,6 @@
 //! Accepting tasks: check, keep what came along, store.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use domain::{
     AssetId, AttemptOutcome, Basis, Callback, Client, Draft, DraftBasis, DraftInput, DraftMedia, Failure,
@@ -9,14 +8,11 @@ use domain::{
 };
 use routing::{Asked, Condition};
 use sha2::{Digest as _, Sha256};
-use store::{Admission, IdempotencyKey, StoreError, Terms};
+use store::IdempotencyKey;
 
 use crate::setup::Setup;
-use crate::shared::store_failure;
-use crate::{TaskService, clock, daily, idempotency};
+use crate::{TaskService, clock, idempotency, refusal};
 
-/// Suggested to a client that has too many tasks: the usual length of a fast generation's last part.
-const AT_LIMIT_RETRY_AFTER: Duration = Duration::from_secs(5);
 /// How often the same follow-up of a result may be tried anew after it has failed.
 const FOLLOW_UPS_MAX: u32 = 8;
 
@@ -87,7 +83,8 @@ impl TaskService {
             draft.scope.get_or_insert(task.request.scope);
         }
         let setup = self.shared.setup.get();
-        let model = setup.catalogue.resolve(&draft)?;
+        let client = &setup.keys.current(client)?;
+        let model = setup.catalogue.resolve_within(&draft, &client.access)?;
         if !setup.router.serves(&model.name) {
             let text = format!("model: \"{}\" is not served by this gateway", model.name);
             return Err(Failure::new(FailureKind::ModelNotFound, text));
@@ -146,58 +143,6 @@ impl TaskService {
         admitted
     }
 
-    async fn admit(
-        &self,
-        client: &Client,
-        task: Task,
-        name: Option<IdempotencyKey>,
-    ) -> Result<Created, Failure> {
-        let max = client.limits.concurrent_tasks;
-        // Shown before it is stored: nobody knows its id yet, and the worker may end it before this returns.
-        self.shared.live.show(&task);
-        let budget = client.limits.budget;
-        let daily = daily::of_client(client, &task.request.model);
-        let terms = Terms { concurrent_tasks: max, budget, daily, idempotency: name };
-        failpoints::pass("before_accept");
-        let admission = self.shared.store.create(&task, &terms).await;
-        failpoints::pass("accept_stored");
-        if !matches!(admission, Ok(Admission::Admitted)) {
-            self.shared.live.forget(&task.id);
-        }
-        match admission {
-            Ok(Admission::Admitted) => {
-                self.shared.metrics.accepted(&task);
-                self.shared.wake.notify_one();
-                Ok(Created { task, replayed: false })
-            }
-            Ok(Admission::AtLimit { .. }) => {
-                let text = format!("too many concurrent tasks: this key may have {max}");
-                Err(Failure::new(FailureKind::TooManyTasks, text).with_retry_after(AT_LIMIT_RETRY_AFTER))
-            }
-            Ok(Admission::OverBudget { left }) => {
-                let text = format!(
-                    "the task costs up to {}, and the budget of this key has {left} left",
-                    task.quote.reserved
-                );
-                Err(Failure::new(FailureKind::OutOfBudget, text))
-            }
-            Ok(Admission::OverDaily(over)) => Err(daily::refusal(&over, &task)),
-            Ok(Admission::Replayed { task }) => self.made_before(client, &task).await,
-            Ok(Admission::KeyReused) => {
-                let text = "this idempotency key belongs to an earlier request that asked for something else";
-                Err(Failure::new(FailureKind::KeyReused, text))
-            }
-            // Only the id of a follow-up is known before: somebody else has just asked for the same one.
-            Err(StoreError::Conflict(_)) => self.made_before(client, &task.id).await,
-            Err(error) => Err(store_failure(&error)),
-        }
-    }
-
-    async fn made_before(&self, client: &Client, id: &TaskId) -> Result<Created, Failure> {
-        let task = self.get(client, id, None).await?;
-        Ok(Created { task: (*task).clone(), replayed: true })
-    }
-
     /// Refuses a listener that no message could ever reach, while its client still listens.
     fn check_callback(&self, callback: Option<&Callback>) -> Result<(), Failure> {
         let Some(Callback { url, .. }) = callback else { return Ok(()) };
@@ -245,10 +190,10 @@ impl TaskService {
 }
 
 /// What the request may cost, with whom it may go to.
-fn quote(setup: &Setup, request: &GenerationRequest) -> Result<Quote, Failure> {
+pub(crate) fn quote(setup: &Setup, request: &GenerationRequest) -> Result<Quote, Failure> {
     let plan = setup.router.plan(&Asked::new(request, 0), &|_| Condition::default());
     if !plan.is_possible() {
-        return Err(Failure::new(FailureKind::NoRoute, "no account may take this request"));
+        return Err(refusal::of(&plan));
     }
     plan.quote(request).ok_or_else(|| {
         Failure::new(FailureKind::InvalidRequest, "this gateway has no price for what is asked for")

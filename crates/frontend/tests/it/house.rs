@@ -31,6 +31,11 @@ pub(crate) const SMALL_KEY: &str = "fg_carol";
 /// A key of a client that speaks the first dialect of the registry wherever it can.
 pub(crate) const FAMILY_KEY: &str = "key-of-the-family";
 
+/// The key of a client that speaks that dialect wherever it can.
+pub(crate) fn key_of_dialect(name: &str) -> String {
+    format!("key-that-speaks-{name}")
+}
+
 /// No wait of a test is longer; what takes so long does not happen.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// A bound that ends nothing within a test, so that only the bound under test can.
@@ -70,6 +75,8 @@ pub(crate) fn settings() -> Settings {
         body_bytes_max: 1 << 20,
         buffered_bytes_max: 16 << 20,
         requests_in_flight_max: 1000,
+        wrong_keys_per_minute: 1000,
+        tracked_addresses_max: 1000,
         body_bytes_per_second_min: 32 << 10,
         head_bytes_max: 64 << 10,
         streams_max: 128,
@@ -232,7 +239,6 @@ fn task_settings() -> tasks::Settings {
             at_once_max: 8,
             per_host_max: 2,
             allow_http: true,
-            signer: tasks::Signer::default(),
         },
         live_view_max: 100,
         attempts_max: 1,
@@ -250,15 +256,19 @@ fn declared() -> Declared {
     let much =
         ClientLimits { requests_per_minute: 100_000, concurrent_tasks: 10_000, ..ClientLimits::default() };
     let little = ClientLimits { requests_per_minute: 2, concurrent_tasks: 1, ..ClientLimits::default() };
-    let declared = [
-        (KEY, much, None),
-        (OTHER_KEY, much, None),
-        (SMALL_KEY, little, None),
-        (FAMILY_KEY, much, Some("v2")),
+    let usual = [
+        (KEY.to_owned(), much, None),
+        (OTHER_KEY.to_owned(), much, None),
+        (SMALL_KEY.to_owned(), little, None),
+        (FAMILY_KEY.to_owned(), much, Some("v2")),
     ];
-    let declared = declared.map(|(secret, limits, dialect)| DeclaredKey {
-        name: secret.to_owned(),
-        secret: secret.to_owned(),
+    let speaking = translation::DIALECTS.iter().map(|dialect| {
+        let name = dialect.name();
+        (key_of_dialect(name), much, Some(name))
+    });
+    let declared = usual.into_iter().chain(speaking).map(|(secret, limits, dialect)| DeclaredKey {
+        name: secret.clone(),
+        secret,
         limits,
         dialect: dialect.map(str::to_owned),
         access: Access::default(),

@@ -13,6 +13,8 @@ mod events;
 mod hostile;
 mod house;
 mod overload;
+mod route;
 mod slow;
 mod tls;
 mod waits;
+mod wrong_keys;
