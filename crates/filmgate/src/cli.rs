@@ -131,6 +131,18 @@ pub(crate) struct ExplainOptions {
     /// Seconds.
     #[arg(long)]
     pub(crate) duration: Option<u32>,
+    /// The name of a client key of the config, whose rules count.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) key: Option<String>,
+    /// What the request's header x-filmgate-route says, for instance "cheapest, price_max=0.50".
+    #[arg(long, value_name = "ITEMS")]
+    pub(crate) route: Option<String>,
+    /// The id of a task: what is left to chance falls as it does for this task.
+    #[arg(long, value_name = "TASK")]
+    pub(crate) seed: Option<String>,
+    /// Prints JSON, the same as POST /admin/explain answers.
+    #[arg(long)]
+    pub(crate) json: bool,
     #[command(flatten)]
     pub(crate) data: DataOptions,
 }

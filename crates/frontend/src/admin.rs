@@ -4,6 +4,7 @@
 mod api;
 
 use std::convert::Infallible;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, StatusCode, header};
@@ -38,9 +39,10 @@ pub async fn serve(
     settings: &Settings,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), prometheus::Error> {
+    let body_timeout = settings.body_timeout;
     let service = service_fn(move |request: Request<Incoming>| {
         let admin = admin.clone();
-        async move { Ok::<_, Infallible>(admin.answer(&request).await) }
+        async move { Ok::<_, Infallible>(admin.answer(request, body_timeout).await) }
     });
     // Not registered: the gauge that operators see counts clients.
     let open = IntGauge::new("admin_connections", "Open connections of the operator.")?;
@@ -49,13 +51,11 @@ pub async fn serve(
 }
 
 impl Admin {
-    async fn answer(&self, request: &Request<Incoming>) -> Answer {
-        let (method, path) = (request.method(), request.uri().path());
-        if let Some(path) = path.strip_prefix("/admin/") {
-            let query = request.uri().query().unwrap_or_default();
-            let asked = api::Asked { method, path, query, headers: request.headers() };
-            return api::answer(&self.operator, &asked).await;
+    async fn answer(&self, request: Request<Incoming>, body_timeout: Duration) -> Answer {
+        if request.uri().path().starts_with(api::PREFIX) {
+            return api::answer(&self.operator, request, body_timeout).await;
         }
+        let (method, path) = (request.method(), request.uri().path());
         if !matches!(*method, Method::GET | Method::HEAD) {
             return text(StatusCode::METHOD_NOT_ALLOWED, "only GET\n");
         }

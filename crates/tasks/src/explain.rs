@@ -1,72 +1,192 @@
-//! What would become of a request, without making it: which accounts would be tried, in which order, what each would be
-//! sent, and why the others would not be.
+//! What would become of a request, without making it: which accounts would be tried, in which order and why, what each
+//! would be sent, and why the others would not be.
+
+mod explanation;
+mod question;
 
 use domain::{
-    AccountName, Call, Draft, DraftMedia, Failure, FailureKind, GenerationRequest, Input, Media, Money, Quote,
+    Access, Call, Draft, DraftMedia, Failure, FailureKind, GenerationRequest, Input, Media, ModelSpec, Money,
+    Preference,
 };
-use routing::{Asked, Candidate, Condition};
+use http::HeaderValue;
+use routing::{Asked, Candidate, Condition, Plan, Rejection};
 use translation::SubmitContext;
+use translation::fixture::write_call;
 
-use crate::{Setup, localize};
+pub(crate) use explanation::millis;
+pub use explanation::{By, Considered, Decided, Explanation, LeftOut, ModelShown, Outcome, Refused, Way};
+pub use question::Question;
 
-/// One account that was considered.
-#[derive(Debug)]
-pub struct Considered {
-    /// The account.
-    pub account: AccountName,
-    /// Its provider.
-    pub provider: String,
-    /// The provider's own name of the model.
-    pub upstream_model: String,
-    /// What it costs; absent if that cannot be told.
-    pub price: Option<Money>,
-    /// What it would be sent, without what proves who we are; or why it cannot be asked.
-    pub verdict: Result<Box<Call>, String>,
+use crate::{Setup, create, localize};
+
+/// How the accounts are while somebody asks.
+pub(crate) struct Circumstances<'a> {
+    /// How each candidate is.
+    pub(crate) condition: &'a dyn Fn(&Candidate) -> Condition,
+    /// Whose turn it is, by the public model.
+    pub(crate) turn: &'a dyn Fn(&str) -> u64,
+    /// Whether that is what a running gateway knows.
+    pub(crate) are_live: bool,
 }
 
-/// The accounts that would be tried for `draft`, in order. Media in the request itself is taken for URLs. The failure is
-/// that of the request.
-pub fn explain(setup: &Setup, base_url: &str, draft: &Draft) -> Result<Vec<Considered>, Failure> {
-    let model = setup.catalogue.resolve(draft)?;
-    if !setup.router.serves(&model.name) {
+/// What `setup` makes of the request, where the gateway is reached at `base_url`. How accounts do at the moment is not
+/// known here: all are taken to be well, with room. The failure is that of a request that asks for what does not exist.
+pub fn explain(setup: &Setup, base_url: &str, question: &Question) -> Result<Explanation, Failure> {
+    let well = Circumstances { condition: &|_| Condition::default(), turn: &|_| 0, are_live: false };
+    explain_under(&well, (setup, base_url), question)
+}
+
+/// The same under these circumstances.
+pub(crate) fn explain_under(
+    circumstances: &Circumstances<'_>,
+    (setup, base_url): (&Setup, &str),
+    question: &Question,
+) -> Result<Explanation, Failure> {
+    let access = question.access(setup)?;
+    let draft = question.draft()?;
+    let model = setup.catalogue.resolve_within(&draft, &access)?;
+    let Some(route) = setup.router.route_of(&model.name) else {
         let text = format!("model: \"{}\" is not served by this gateway", model.name);
         return Err(Failure::new(FailureKind::ModelNotFound, text));
-    }
+    };
+    let request = request(&draft, model, &access, base_url);
+    let quoted = create::quote(setup, &request);
+    let sends = Sends { setup, base_url, request: &request };
+    let condition = |candidate: &Candidate| {
+        let known = (circumstances.condition)(candidate);
+        Condition { cannot: sends.call(candidate).err(), ..known }
+    };
+    let turn = (circumstances.turn)(&model.name);
+    let seed = question.seed.as_deref().map_or(0, routing::seed);
+    let asked = Asked { quote: quoted.as_ref().ok(), turn, ..Asked::new(&request, seed) };
+    let plan = setup.router.plan(&asked, &condition);
+    let way = |candidate: &Candidate| Way {
+        account: candidate.account.clone(),
+        provider: sends.provider_name(candidate),
+        upstream_model: candidate.upstream_model.clone(),
+        official: candidate.official,
+        regions: candidate.regions.to_vec(),
+        tier: candidate.tier,
+        weight: candidate.weight,
+        price: match &quoted {
+            Ok(quote) => quote.price(&candidate.account, &candidate.upstream_model),
+            Err(_) => candidate.price(&request),
+        },
+        time_to_result_ms: (circumstances.condition)(candidate).time_to_result.map(explanation::millis),
+    };
+    let candidates = plan.candidates.iter().map(|planned| Considered {
+        way: way(&planned.candidate),
+        reason: explanation::reason(&planned.reason),
+        call: sends.call(&planned.candidate).unwrap_or_default(),
+    });
+    let rejected = plan.rejected.iter().map(|rejected| {
+        // The quote is of this very request: who is not part of it has no price for it.
+        let why = if rejected.why == Rejection::NotQuoted { &Rejection::NoPrice } else { &rejected.why };
+        LeftOut::of(way(&rejected.candidate), why)
+    });
+    Ok(Explanation {
+        model: ModelShown::of(draft.model.as_deref(), model, route),
+        outcome: outcome(&plan, quoted.is_err()),
+        conditions_are_live: circumstances.are_live,
+        strategy: strategy(&plan, &draft.preference, &access.preference),
+        price_max: price_max(&plan, &draft.preference, &access.preference),
+        attempts_max: plan.policy.attempts_max,
+        policy_failover: plan.policy.policy_failover,
+        preference: request.preference.to_string(),
+        turn,
+        reserved: quoted.as_ref().ok().map(|quote| quote.reserved),
+        candidates: candidates.collect(),
+        rejected: rejected.collect(),
+        refused: quoted.as_ref().err().map(Refused::of),
+    })
+}
+
+/// The request as it would be accepted. Media in the request itself is taken for URLs.
+fn request(draft: &Draft, model: &ModelSpec, access: &Access, base_url: &str) -> GenerationRequest {
     let media = |media: &DraftMedia| match media {
         DraftMedia::Url(url) => Media::Url(url.clone()),
         DraftMedia::Inline(_) => Media::Url(format!("{base_url}/assets/...")),
     };
     let inputs = draft.inputs.iter().zip(model.roles(&draft.inputs));
-    let request = GenerationRequest {
+    GenerationRequest {
         inputs: inputs.map(|(input, role)| Input { role, media: media(&input.media) }).collect(),
         output: draft.output.clone(),
-        preference: draft.preference.clone(),
+        preference: draft.preference.clone().within(&access.preference),
         vendor: draft.vendor.clone(),
         ..GenerationRequest::new(model.scope, &model.name, &draft.prompt)
-    };
-    let plan = setup.router.plan(&Asked::new(&request, 0), &|_| Condition::default());
-    let quote = plan.quote(&request);
-    let each = plan.candidates.into_iter().map(|planned| planned.candidate);
-    Ok(each.map(|candidate| consider(candidate, (setup, base_url), quote.as_ref(), &request)).collect())
+    }
 }
 
-fn consider(
-    Candidate { account: name, upstream_model, .. }: Candidate,
-    (setup, base_url): (&Setup, &str),
-    quote: Option<&Quote>,
-    request: &GenerationRequest,
-) -> Considered {
-    let account = setup.accounts.get(&name);
-    let provider = account.map(|account| account.provider.clone()).unwrap_or_default();
-    let verdict = translation::provider(&provider).ok_or_else(|| "it is not configured".to_owned());
-    let price = quote.and_then(|quote| quote.price(&name, &upstream_model));
-    let verdict = verdict.and_then(|provider| {
-        if price.is_none() {
-            return Err("it has no price for this request".to_owned());
-        }
-        let outline = localize::outline(request, provider, &upstream_model);
-        let context = SubmitContext::new(&upstream_model, base_url);
-        provider.encode_submit(&outline, &context).map(Box::new).map_err(|error| error.to_string())
-    });
-    Considered { account: name, provider, upstream_model, price, verdict }
+fn outcome(plan: &Plan, is_refused: bool) -> Outcome {
+    match (is_refused, plan.candidates.is_empty(), plan.is_possible()) {
+        (true, _, _) => Outcome::Refused,
+        (false, false, _) => Outcome::Tried,
+        (false, true, true) => Outcome::Waits,
+        (false, true, false) => Outcome::Fails,
+    }
+}
+
+/// The order that counts, and who decided it.
+fn strategy(plan: &Plan, wanted: &Preference, key: &Preference) -> Decided<&'static str> {
+    let by = match (wanted.strategy, key.strategy) {
+        (Some(_), _) => By::Request,
+        (None, Some(_)) => By::Key,
+        (None, None) => By::Route,
+    };
+    Decided { value: plan.strategy.as_str(), by }
+}
+
+/// The bound of the price that counts, which is the tightest, and who set it.
+fn price_max(plan: &Plan, wanted: &Preference, key: &Preference) -> Option<Decided<Money>> {
+    let bounds =
+        [(wanted.price_max, By::Request), (key.price_max, By::Key), (plan.policy.price_max, By::Route)];
+    let bounds = bounds.into_iter().filter_map(|(bound, by)| bound.map(|value| Decided { value, by }));
+    bounds.min_by_key(|bound| bound.value)
+}
+
+/// What accounts would be sent.
+struct Sends<'a> {
+    setup: &'a Setup,
+    base_url: &'a str,
+    request: &'a GenerationRequest,
+}
+
+impl Sends<'_> {
+    fn provider_name(&self, candidate: &Candidate) -> String {
+        self.setup
+            .accounts
+            .get(&candidate.account)
+            .map(|account| account.provider.clone())
+            .unwrap_or_default()
+    }
+
+    /// The call as text, without what proves who we are: that is added to a call when it is sent, and is masked besides.
+    fn call(&self, candidate: &Candidate) -> Result<String, String> {
+        let provider = translation::provider(&self.provider_name(candidate)).ok_or("it is not configured")?;
+        let outline = localize::outline(self.request, provider, &candidate.upstream_model);
+        let context = SubmitContext::new(&candidate.upstream_model, self.base_url);
+        let call = provider.encode_submit(&outline, &context).map_err(|error| error.to_string())?;
+        Ok(shown(call))
+    }
+}
+
+/// The text of a call without the headers that no log prints either.
+fn shown(mut call: Call) -> String {
+    for value in call.headers.values_mut().filter(|value| value.is_sensitive()) {
+        *value = HeaderValue::from_static("(hidden)");
+    }
+    write_call(&call)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header;
+
+    use super::*;
+
+    #[test]
+    fn a_secret_header_is_hidden() {
+        let text = shown(Call::get("/a").with_secret(header::AUTHORIZATION, "Bearer hunter2"));
+        assert!(text.contains("authorization: (hidden)") && !text.contains("hunter2"), "{text}");
+    }
 }

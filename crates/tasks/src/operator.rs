@@ -1,14 +1,22 @@
 //! What the operator may do over the network, with a key of its own.
 
+mod accounts;
+mod task_view;
+
 use std::sync::Arc;
 
-use domain::{Credential, Failure, FailureKind};
+use domain::{AccountName, Credential, Failure, FailureKind, TaskId};
+use routing::Condition;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use store::DeliveryState;
 use subtle::ConstantTimeEq as _;
 
+use crate::explain::{Circumstances, Explanation, Question, explain_under};
 use crate::shared::{Shared, store_failure};
+
+pub use accounts::AccountView;
+pub use task_view::{AttemptView, FailureView, TaskView};
 
 /// The service behind the operator's API. Cheap to clone.
 #[derive(Clone)]
@@ -54,6 +62,32 @@ impl Operator {
         } else {
             refused("missing or invalid operator key")
         }
+    }
+
+    /// The task of that id, whoever it belongs to.
+    pub async fn task(&self, id: &str) -> Result<TaskView, Failure> {
+        let found = self.shared.store.load(&TaskId::new(id)).await.map_err(|error| store_failure(&error))?;
+        let unknown = || Failure::new(FailureKind::NotFound, "no task of that id");
+        found.map(|task| TaskView::of(&task)).ok_or_else(unknown)
+    }
+
+    /// What would become of a request now.
+    pub async fn explain(&self, question: &Question) -> Result<Explanation, Failure> {
+        let (shared, setup) = (&self.shared, self.shared.setup.get());
+        let in_use = self.in_use(&setup).await;
+        let is_full = |name: &AccountName| {
+            let account = setup.accounts.get(name).zip(in_use.get(name));
+            account.is_some_and(|(account, in_use)| *in_use >= account.concurrent_tasks)
+        };
+        let circumstances = Circumstances {
+            condition: &|candidate| Condition {
+                is_full: is_full(&candidate.account),
+                ..shared.health.condition(&setup, candidate)
+            },
+            turn: &|model| shared.health.turn(model),
+            are_live: true,
+        };
+        explain_under(&circumstances, (&setup, &shared.settings.base_url), question)
     }
 
     /// Up to `max` messages in that state, latest first.

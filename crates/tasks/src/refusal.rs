@@ -16,9 +16,11 @@ pub(crate) fn of(plan: &Plan) -> Failure {
             other => reasons.extend(reason(other).filter(|reason| !reasons.contains(reason))),
         }
     }
-    reasons.extend(cheapest.map(|(price, left)| {
-        format!("costs too much: {price} at least, where at most {left} may be spent")
-    }));
+    reasons.extend(
+        cheapest.map(|(price, left)| {
+            format!("costs too much: {price} at least, where at most {left} may be spent")
+        }),
+    );
     if reasons.is_empty() {
         let text = "no account may take this request";
         let all: Vec<String> = plan.rejected.iter().map(|rejected| rejected.why.to_string()).collect();

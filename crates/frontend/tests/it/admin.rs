@@ -2,12 +2,15 @@
 
 use std::net::SocketAddr;
 
+use bytes::Bytes;
 use frontend::admin::{self, Admin};
-use http::StatusCode;
+use http::{Request, StatusCode};
+use http_body_util::Full;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::client::{ask, create, request};
-use crate::house::{House, OPERATOR_KEY, settings};
+use crate::client::{CREATE, ask, create, keyed, request};
+use crate::house::{House, KEY, OPERATOR_KEY, settings, within};
 
 async fn operated(house: &House) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -55,6 +58,87 @@ async fn nothing_else_is_there() {
     assert_eq!(ask(house.address, request("GET", "/metrics", "")).await.status, StatusCode::NOT_FOUND);
 }
 
+fn operators(method: &str, path: &str, body: &str) -> Request<Full<Bytes>> {
+    keyed(OPERATOR_KEY, method, path, body.to_owned())
+}
+
+#[tokio::test]
+async fn a_task_is_shown_without_what_its_client_asked_for() {
+    let house = House::open().await;
+    let admin = operated(&house).await;
+    let secret_wish = "a portrait of somebody we know";
+    let body = json!({ "model": "veo3.1", "prompt": secret_wish }).to_string();
+    let mut asked = request("POST", CREATE, body);
+    asked.headers_mut().insert("x-filmgate-route", "cheapest".parse().unwrap());
+    let id = ask(house.address, asked).await.json()["task_id"].as_str().unwrap().to_owned();
+    let path = format!("/admin/tasks/{id}");
+    let said = ask(admin, operators("GET", &path, "")).await;
+    assert_eq!(said.status, StatusCode::OK, "{said:?}");
+    let task = said.json();
+    assert_eq!(task["id"], id);
+    let shown = ["owner", "dialect", "model", "state", "preference"].map(|field| task[field].clone());
+    assert_eq!(shown, ["config:fg_alice", "v2", "veo3.1", "queued", "cheapest"].map(Value::from));
+    assert_eq!((&task["attempts"], &task["quote"]["reserved"]), (&json!([]), &json!("0")));
+    assert!(task["deadline_at_ms"].as_i64() > task["created_at_ms"].as_i64(), "{task}");
+    assert!(!task.to_string().contains(secret_wish), "{task}");
+
+    house.fail_tasks();
+    let ended = within(async {
+        loop {
+            let task = ask(admin, operators("GET", &path, "")).await.json();
+            if task["ended_at_ms"].is_i64() {
+                break task;
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!((&ended["state"], &ended["failure"]["code"]), (&json!("failed"), &json!("no_route")));
+    let unknown = ask(admin, operators("GET", "/admin/tasks/none", "")).await;
+    assert_eq!(unknown.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_request_is_explained_and_none_is_made() {
+    let house = House::open().await;
+    let admin = operated(&house).await;
+    let question = json!({ "model": "veo3.1", "route": "fastest", "key": KEY });
+    let said = ask(admin, operators("POST", "/admin/explain", &question.to_string())).await;
+    assert_eq!(said.status, StatusCode::OK, "{said:?}");
+    let explanation = said.json();
+    assert_eq!(explanation["strategy"], json!({ "value": "fastest", "by": "request" }));
+    assert_eq!(explanation["conditions_are_live"], true);
+    assert_eq!(explanation["outcome"], "fails", "the only account is not configured");
+    let rejected = &explanation["rejected"][0];
+    assert_eq!((&rejected["account"], &rejected["code"]), (&json!("nobody"), &json!("incapable")));
+    assert_eq!(house.task_count().await, 0);
+}
+
+#[tokio::test]
+async fn a_question_that_cannot_be_answered_says_why() {
+    let house = House::open().await;
+    let admin = operated(&house).await;
+    for (question, status, text) in [
+        ("", StatusCode::BAD_REQUEST, "body: EOF"),
+        (
+            r#"{"modell":"veo3.1"}"#,
+            StatusCode::BAD_REQUEST,
+            "unknown field `modell`, expected one of `scope`",
+        ),
+        (r#"{"model":"veo31"}"#, StatusCode::NOT_FOUND, "did you mean veo3, veo3.1"),
+        (r#"{"model":"veo3.1","key":"eve"}"#, StatusCode::BAD_REQUEST, "the config has none with the name"),
+        (r#"{"model":"veo3.1","route":"cheap"}"#, StatusCode::BAD_REQUEST, "route: \"cheap\" is not known"),
+        (&" ".repeat(70_000), StatusCode::PAYLOAD_TOO_LARGE, "65536"),
+    ] {
+        let said = ask(admin, operators("POST", "/admin/explain", question)).await;
+        assert_eq!(said.status, status, "{said:?}");
+        let message = said.json()["error"]["message"].as_str().unwrap().to_owned();
+        assert!(message.contains(text), "{message}");
+    }
+    let strangers = ask(admin, request("POST", "/admin/explain", " ".repeat(70_000))).await;
+    assert_eq!(strangers.status, StatusCode::UNAUTHORIZED, "its body is not even read");
+}
+
 #[tokio::test]
 async fn the_operators_api_is_for_who_has_its_key_alone() {
     let house = House::open().await;
@@ -74,6 +158,9 @@ async fn the_operators_api_is_for_who_has_its_key_alone() {
         ("GET", "/admin/deliveries?max=0", OPERATOR_KEY, StatusCode::BAD_REQUEST),
         ("GET", "/admin/deliveries?max=1001", OPERATOR_KEY, StatusCode::BAD_REQUEST),
         ("DELETE", "/admin/deliveries", OPERATOR_KEY, StatusCode::METHOD_NOT_ALLOWED),
+        ("GET", "/admin/explain", OPERATOR_KEY, StatusCode::METHOD_NOT_ALLOWED),
+        ("GET", "/admin/tasks/none", "", StatusCode::UNAUTHORIZED),
+        ("POST", "/admin/explain", crate::house::KEY, StatusCode::UNAUTHORIZED),
         ("GET", "/admin/nothing", OPERATOR_KEY, StatusCode::NOT_FOUND),
         ("GET", "/admin/deliveries", "", StatusCode::UNAUTHORIZED),
         ("GET", "/admin/deliveries", &OPERATOR_KEY[1..], StatusCode::UNAUTHORIZED),

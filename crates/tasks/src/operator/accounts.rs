@@ -1,0 +1,127 @@
+//! The accounts as the operator sees them, and what the operator may say of them while the gateway runs.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use domain::{Account, AccountName, Failure, FailureKind};
+use limits::LimitKey;
+use routing::{Candidate, OutReason, Standing};
+use serde::Serialize;
+
+use super::Operator;
+use crate::Setup;
+
+/// An account and how it does.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct AccountView {
+    /// The operator's name for it.
+    pub name: String,
+    /// Its provider.
+    pub provider: String,
+    /// Tells its present address and credential from others.
+    pub version: String,
+    /// Whether it takes submissions: `ready`, `probe`, `ejected`, `out`, `paused` or `drained`.
+    pub standing: &'static str,
+    /// Why it is out: `credential` or `money`.
+    pub reason: Option<&'static str>,
+    /// When it is tried again, in milliseconds since the Unix epoch.
+    pub until_ms: Option<i64>,
+    /// The part of its usual work that it gets, from 0 to 1.
+    pub share: f64,
+    /// Tasks that it works on.
+    pub slots_in_use: u32,
+    /// How many it may work on.
+    pub slots: u32,
+    /// Tasks that wait for it; one that waits for several accounts counts for each.
+    pub waiting: usize,
+    /// How long it lately took from a submission to the results, in milliseconds, by its own names of models.
+    pub time_to_result_ms: BTreeMap<String, u64>,
+}
+
+impl Operator {
+    /// All accounts, by name.
+    pub async fn accounts(&self) -> Vec<AccountView> {
+        let setup = self.shared.setup.get();
+        let in_use = self.in_use(&setup).await;
+        let waiting: HashMap<AccountName, usize> = self.shared.waiting.lengths().into_iter().collect();
+        let view = |account: &Arc<Account>| self.view(&setup, account, (&in_use, &waiting));
+        let mut views: Vec<AccountView> = setup.accounts.values().map(view).collect();
+        views.sort_by(|one, other| one.name.cmp(&other.name));
+        views
+    }
+
+    /// From now on the account gets no new work; what it works on goes on. Until it is resumed, or the process ends.
+    pub async fn drain(&self, name: &str) -> Result<AccountView, Failure> {
+        let setup = self.shared.setup.get();
+        self.shared.health.drain(account(&setup, name)?);
+        tracing::info!(account = name, "the operator has drained the account");
+        self.changed(&setup, name).await
+    }
+
+    /// From now on the account gets new work again, whether it was drained, out, ejected or paused.
+    pub async fn resume(&self, name: &str) -> Result<AccountView, Failure> {
+        let setup = self.shared.setup.get();
+        let account = account(&setup, name)?;
+        self.shared.health.resume(account);
+        tracing::info!(account = name, "the operator has resumed the account");
+        self.shared.waiting.open(&account.name);
+        self.changed(&setup, name).await
+    }
+
+    /// How many tasks each account works on.
+    pub(super) async fn in_use(&self, setup: &Setup) -> HashMap<AccountName, u32> {
+        let mut in_use = HashMap::with_capacity(setup.accounts.len());
+        for name in setup.accounts.keys() {
+            let slots = self.shared.limiter.in_use(&LimitKey::Account(name.clone())).await;
+            in_use.insert(name.clone(), slots);
+        }
+        in_use
+    }
+
+    async fn changed(&self, setup: &Setup, name: &str) -> Result<AccountView, Failure> {
+        self.shared.metrics.accounts.standings(&self.shared.health.standings(setup));
+        let all = self.accounts().await;
+        all.into_iter().find(|view| view.name == name).ok_or_else(|| unknown(name))
+    }
+
+    fn view(
+        &self,
+        setup: &Setup,
+        account: &Account,
+        (in_use, waiting): (&HashMap<AccountName, u32>, &HashMap<AccountName, usize>),
+    ) -> AccountView {
+        // No model in particular: how an account stands is the same for all.
+        let any = Candidate::new(account.name.clone(), "");
+        let condition = self.shared.health.condition(setup, &any);
+        let (standing, reason, until) = match condition.standing {
+            Standing::Ready => ("ready", None, None),
+            Standing::Probe => ("probe", None, None),
+            Standing::Ejected { until } => ("ejected", None, Some(until)),
+            Standing::Out { reason, until } => ("out", Some(OutReason::as_str(reason)), Some(until)),
+            Standing::Paused { until } => ("paused", None, Some(until)),
+            Standing::Drained => ("drained", None, None),
+        };
+        let times = self.shared.health.times(&account.name).into_iter();
+        AccountView {
+            name: account.name.to_string(),
+            provider: account.provider.clone(),
+            version: account.version.clone(),
+            standing,
+            reason,
+            until_ms: until.map(domain::Timestamp::as_millis),
+            share: condition.share,
+            slots_in_use: in_use.get(&account.name).copied().unwrap_or_default(),
+            slots: account.concurrent_tasks,
+            waiting: waiting.get(&account.name).copied().unwrap_or_default(),
+            time_to_result_ms: times.map(|(model, time)| (model, crate::explain::millis(time))).collect(),
+        }
+    }
+}
+
+fn account<'a>(setup: &'a Setup, name: &str) -> Result<&'a Arc<Account>, Failure> {
+    setup.accounts.get(&AccountName::new(name)).ok_or_else(|| unknown(name))
+}
+
+fn unknown(name: &str) -> Failure {
+    Failure::new(FailureKind::NotFound, format!("no account \"{name}\" in the config"))
+}
