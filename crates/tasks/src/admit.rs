@@ -44,11 +44,10 @@ impl TaskService {
             // What was accepted before is answered again, whatever is in use now.
             Err(refusal) => {
                 let terms = Terms { idempotency: name, ..Terms::concurrent_tasks(0) };
-                let known = self.shared.store.create(&task, &terms).await;
-                return self.not_admitted(client, &task, known).await.map_err(|failure| match failure.kind {
-                    FailureKind::TooManyTasks => refusal,
-                    _ => failure,
-                });
+                return match self.shared.store.create(&task, &terms).await {
+                    Ok(Admission::AtLimit { .. }) => Err(refusal),
+                    known => self.not_admitted(client, &task, known).await,
+                };
             }
         };
         // Shown before it is stored: nobody knows its id yet, and the worker may end it before this returns.
