@@ -208,6 +208,26 @@ impl Stage {
         of_label.map(|metric| metric.get_counter().get_value()).sum()
     }
 
+    /// How many tasks wait for that account, as operators see it.
+    pub(crate) fn queued(&self, account: &str) -> f64 {
+        let families = self.registry.gather();
+        let queued = families.iter().filter(|family| family.name() == "filmgate_queue_tasks");
+        let series = queued.flat_map(|family| family.get_metric());
+        let of_account =
+            series.filter(|metric| metric.get_label().iter().any(|pair| pair.value() == account));
+        of_account.map(|metric| metric.get_gauge().get_value()).sum()
+    }
+
+    /// Waits until so many tasks wait for that account.
+    pub(crate) async fn until_queued(&self, account: &str, expected: f64) {
+        let look = async {
+            while self.queued(account) != expected {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, look).await.expect("so many tasks wait");
+    }
+
     /// The folder in which media is kept.
     pub(crate) fn assets(&self) -> PathBuf {
         self.folder.path().join("assets")

@@ -10,6 +10,8 @@ pub(crate) enum Answer {
     Http {
         status: u16,
         content_type: &'static str,
+        /// One more.
+        header: Option<(&'static str, &'static str)>,
         body: Vec<u8>,
     },
     /// Close the connection without a word.
@@ -18,15 +20,25 @@ pub(crate) enum Answer {
 
 impl Answer {
     pub(crate) fn json(status: u16, body: &str) -> Self {
-        Self::Http { status, content_type: "application/json", body: body.as_bytes().to_vec() }
+        Self::Http { status, content_type: "application/json", header: None, body: body.as_bytes().to_vec() }
+    }
+
+    pub(crate) fn json_with(status: u16, header: (&'static str, &'static str), body: &str) -> Self {
+        let body = body.as_bytes().to_vec();
+        Self::Http { status, content_type: "application/json", header: Some(header), body }
     }
 
     pub(crate) fn html(body: &str) -> Self {
-        Self::Http { status: 200, content_type: "text/html", body: body.as_bytes().to_vec() }
+        Self::Http { status: 200, content_type: "text/html", header: None, body: body.as_bytes().to_vec() }
     }
 
     pub(crate) fn bytes(body: &[u8]) -> Self {
-        Self::Http { status: 200, content_type: "application/octet-stream", body: body.to_vec() }
+        Self::Http {
+            status: 200,
+            content_type: "application/octet-stream",
+            header: None,
+            body: body.to_vec(),
+        }
     }
 
     pub(crate) fn finished() -> Self {
@@ -120,13 +132,14 @@ async fn read_call(stream: &mut TcpStream) -> Option<(String, String)> {
 }
 
 async fn respond(stream: &mut TcpStream, answer: Answer, host: &str) {
-    let Answer::Http { status, content_type, body } = answer else { return };
+    let Answer::Http { status, content_type, header, body } = answer else { return };
     let body = match String::from_utf8(body) {
         Ok(text) => text.replace("{host}", host).into_bytes(),
         Err(binary) => binary.into_bytes(),
     };
+    let header = header.map(|(name, value)| format!("{name}: {value}\r\n")).unwrap_or_default();
     let head = format!(
-        "HTTP/1.1 {status} Story\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        "HTTP/1.1 {status} Story\r\n{header}content-type: {content_type}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
         body.len()
     );
     let _client_gone = stream.write_all(&[head.into_bytes(), body].concat()).await;
