@@ -26,8 +26,8 @@ pub(crate) async fn run(options: &ServeOptions) -> anyhow::Result<ExitCode> {
     // Listened for before anybody can know that we run.
     let stop = stop_signal()?;
     let mut hang_ups = signal(SignalKind::hangup())?;
-    let mut running = Running::start(&config).await?;
     let (reloads, wishes) = Reloads::new();
+    let mut running = Running::start(&config, Some(reloads.clone())).await?;
     let reloader = running.reloader(options, (&config, inputs))?;
     std::fs::write(address_file(&config), &running.url)
         .context("leaving the address in the data directory")?;

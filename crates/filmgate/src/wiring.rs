@@ -15,7 +15,7 @@ use sandbox::Sandbox;
 use store::{SqliteSettings, SqliteStore, TaskStore};
 use tasks::{
     AssetStorage, CurrentSetup, Deliverer, HintSettings, Keyring, LateSettings, LateWatcher, Operator, Parts,
-    RetentionSettings, Shared, Spool, Sweeper, TaskService, Worker,
+    Reloads, RetentionSettings, Shared, Spool, Sweeper, TaskService, Worker,
 };
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -50,8 +50,9 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Starts everything; when this returns, requests are answered.
-    pub(crate) async fn start(config: &Config) -> anyhow::Result<Self> {
+    /// Starts everything; when this returns, requests are answered. `reloads` is for the operator, where the configuration
+    /// may be read again.
+    pub(crate) async fn start(config: &Config, reloads: Option<Reloads>) -> anyhow::Result<Self> {
         let data = &config.data_dir;
         std::fs::create_dir_all(data).with_context(|| format!("making {}", data.display()))?;
         let store = SqliteStore::open_exclusive(source::store_path(config), store_settings(config))
@@ -80,7 +81,7 @@ impl Running {
             registry: registry.clone(),
             draining: Draining::default(),
         };
-        let operator = Operator::new(Arc::clone(&shared), admin_key(config).as_ref());
+        let operator = Operator::new(Arc::clone(&shared), admin_key(config).as_ref()).reloading(reloads);
         let serving = Some(serve((public, admin), (gateway, operator), stopped.clone()));
         let worker = Worker::new(Arc::clone(&shared)).run(until_true(stopped.clone()));
         let deliverer = Deliverer::new(Arc::clone(&shared)).run(until_true(stopped.clone()));

@@ -58,7 +58,7 @@ pub use follow::Following;
 pub use hints::HintSettings;
 pub use keys::{Declared, DeclaredKey, Keyring, NewKey, generate_key, random_key};
 pub use late::{LateSettings, LateWatcher};
-pub use operator::{AccountView, AttemptView, DeliveryView, FailureView, Operator, TaskView};
+pub use operator::{AccountView, AttemptView, DeliveryView, FailureView, Operator, ReloadView, TaskView};
 pub use reload::{ReloadWish, ReloadWishes, Reloaded, Reloads};
 pub use service::TaskService;
 pub use settings::{CallbackSettings, Settings};

@@ -13,6 +13,7 @@ use store::DeliveryState;
 use subtle::ConstantTimeEq as _;
 
 use crate::explain::{Circumstances, Explanation, Question, explain_under};
+use crate::reload::{Reloaded, Reloads};
 use crate::shared::{Shared, store_failure};
 
 pub use accounts::AccountView;
@@ -23,6 +24,7 @@ pub use task_view::{AttemptView, FailureView, TaskView};
 pub struct Operator {
     shared: Arc<Shared>,
     key_digest: Option<[u8; 32]>,
+    reloads: Option<Reloads>,
 }
 
 /// A message to a client's own server, as the operator sees it.
@@ -44,10 +46,27 @@ pub struct DeliveryView {
     pub created_at_ms: i64,
 }
 
+/// What came of reading the configuration again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ReloadView {
+    /// `applied`, or `unchanged` if it says what it said before.
+    pub outcome: &'static str,
+    /// Counts the versions that were applied since the start.
+    pub revision: Option<u64>,
+    /// Keys that say something else than at the start and are read only then.
+    pub at_next_start: Vec<String>,
+}
+
 impl Operator {
     /// The operator's service over `shared`. Without a `key` nobody is the operator.
     pub fn new(shared: Arc<Shared>, key: Option<&Credential>) -> Self {
-        Self { shared, key_digest: key.map(|key| Sha256::digest(key.expose()).into()) }
+        Self { shared, key_digest: key.map(|key| Sha256::digest(key.expose()).into()), reloads: None }
+    }
+
+    /// The same, who may also have the configuration read again, where somebody does that.
+    #[must_use]
+    pub fn reloading(self, reloads: Option<Reloads>) -> Self {
+        Self { reloads, ..self }
     }
 
     /// Whether who presented that key may go on. Takes the same time for every wrong key.
@@ -88,6 +107,25 @@ impl Operator {
             are_live: true,
         };
         explain_under(&circumstances, (&setup, &shared.settings.base_url), question)
+    }
+
+    /// Has the configuration read again and applied, as far as that may be while the gateway runs. One that cannot be used
+    /// changes nothing; the failure names its problems.
+    pub async fn reload(&self) -> Result<ReloadView, Failure> {
+        let reloaded = match &self.reloads {
+            Some(reloads) => reloads.reload().await,
+            None => None,
+        };
+        match reloaded {
+            Some(Reloaded::Applied { revision, at_next_start }) => {
+                Ok(ReloadView { outcome: "applied", revision: Some(revision), at_next_start })
+            }
+            Some(Reloaded::Unchanged) => {
+                Ok(ReloadView { outcome: "unchanged", revision: None, at_next_start: Vec::new() })
+            }
+            Some(Reloaded::Failed { problems }) => Err(Failure::invalid("config", problems.join("\n"))),
+            None => Err(Failure::new(FailureKind::Overloaded, "nobody reads the configuration here")),
+        }
     }
 
     /// Up to `max` messages in that state, latest first.

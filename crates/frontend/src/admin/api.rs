@@ -53,15 +53,16 @@ async fn try_answer(
         ("POST", ["accounts", name, "drain"]) => Ok(json!(operator.drain(name).await?)),
         ("POST", ["accounts", name, "resume"]) => Ok(json!(operator.resume(name).await?)),
         ("GET" | "HEAD", ["tasks", id]) => Ok(json!(operator.task(id).await?)),
+        ("POST", ["reload"]) => Ok(json!(operator.reload().await?)),
         ("POST", ["explain"]) => Ok(json!(operator.explain(&question(&body.await?)?).await?)),
         ("GET" | "HEAD", ["deliveries"]) => deliveries(operator, head.uri.query().unwrap_or_default()).await,
         ("POST", ["deliveries", "replay"]) => Ok(json!({ "replayed": operator.replay(None).await? })),
         ("POST", ["deliveries", id, "replay"]) => Ok(json!({ "replayed": operator.replay(Some(id)).await? })),
         (
             _,
-            ["tasks", _]
-            | ["explain"]
-            | ["deliveries"]
+            ["accounts" | "deliveries" | "explain" | "reload"]
+            | ["accounts", _, "drain" | "resume"]
+            | ["tasks", _]
             | ["deliveries", "replay"]
             | ["deliveries", _, "replay"],
         ) => Err(Failure::new(FailureKind::MethodNotAllowed, "this path has another method")),
