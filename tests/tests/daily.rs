@@ -152,3 +152,57 @@ async fn a_key_has_its_own_day_for_each_of_its_models() {
     day.expects(vec![200, 200, 429, 200, 200, 429], told);
     assert_eq!(post(gateway.client()).await.status, StatusCode::OK, "another key");
 }
+
+/// How many of the tasks are queued.
+async fn queued(gateway: &Gateway) -> f64 {
+    gateway.metric("filmgate_tasks_live", &[("state", "queued")]).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_that_has_had_its_day_leaves_the_work_to_the_next() {
+    let (first, second) = (SandboxProcess::start().await, SandboxProcess::start().await);
+    let mut one = account("one", "v2", &first.url());
+    one["daily_tasks"] = json!(5);
+    let two = account("two", "v2", &second.url());
+    let config = of(vec![one, two], vec![route(model::V2_IMAGE, &["one", "two"])]);
+    let mut gateway = Gateway::with_config(config).await;
+
+    let day = Day::today();
+    let replies = post_in_parallel(&gateway, 20, "[sandbox:never]").await;
+    assert_eq!(with(&replies, StatusCode::OK), 20);
+    let all = eventually("all submissions", async || {
+        let made = (first.ledger().await.len(), second.ledger().await.len());
+        (made.0 + made.1 == 20).then_some(made)
+    });
+    day.expects((5, 15), all.await);
+    gateway.restart().await;
+    assert_eq!(post(gateway.client()).await.status, StatusCode::OK);
+    eventually("one submission more", async || (second.ledger().await.len() == 16).then_some(())).await;
+    day.expects(5, first.ledger().await.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_finds_all_days_full_waits_for_the_next_and_what_fails_makes_room() {
+    let sandbox = SandboxProcess::start().await;
+    let mut config = priced(&sandbox.url());
+    // Room for three, by the provider's limit.
+    config["providers"] = json!([{ "provider": "v2", "daily_spend": "1.5" }]);
+    config["accounts"][0]["daily_tasks"] = json!(100);
+    let mut gateway = Gateway::with_config(config).await;
+
+    let day = Day::today();
+    for number in 0..2 {
+        let id = gateway.create("images", &image(&format!("in vain {number} [sandbox:fail]"))).await;
+        assert_eq!(gateway.ended("images", &id).await["status"], "FAILURE");
+    }
+    let replies = post_in_parallel(&gateway, 8, "[sandbox:never]").await;
+    assert_eq!(with(&replies, StatusCode::OK), 8, "a limit of ours refuses no task");
+    eventually("three that are sent", async || {
+        (sandbox.ledger().await.len() == 5 && queued(&gateway).await == 5.0).then_some(())
+    })
+    .await;
+    pass_days(&mut gateway, 1).await;
+    eventually("three more", async || (sandbox.ledger().await.len() >= 8).then_some(())).await;
+    eventually("two that still wait", async || (queued(&gateway).await == 2.0).then_some(())).await;
+    day.expects(8, sandbox.ledger().await.len());
+}

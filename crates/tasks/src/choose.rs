@@ -14,7 +14,7 @@ use crate::held::Held;
 use crate::localize::Unready;
 use crate::queue::Place;
 use crate::shared::Shared;
-use crate::{clock, localize, submit};
+use crate::{clock, daily, localize, submit};
 
 /// How often an account without a free slot is looked at, whatever is heard: another process may give one back.
 const FULL_RETRY_AFTER: Duration = Duration::from_millis(500);
@@ -63,12 +63,14 @@ pub(crate) async fn choose(held: &Held<'_>, plan: &Plan, granted: Option<Account
                 continue;
             }
         };
-        let Some(begun) = enter(held, &account, reason, granted.as_ref()).await else {
-            tries_max = reason.tries;
-            places.push(Place { account: account.name.clone(), closed_until: None });
-            continue;
-        };
-        return send(held, (account, provider), &candidate.upstream_model, begun).await;
+        let upstream_model = &candidate.upstream_model;
+        match enter(held, (&account, upstream_model), reason, granted.as_ref()).await {
+            Ok(begun) => return send(held, (account, provider), upstream_model, begun).await,
+            Err(closed_until) => {
+                tries_max = reason.tries;
+                places.push(Place { account: account.name.clone(), closed_until });
+            }
+        }
     }
     places.extend(plan.rejected.iter().filter_map(|rejected| closed(held, rejected)));
     places.sort_by(|one, other| one.account.as_str().cmp(other.account.as_str()));
@@ -95,25 +97,37 @@ async fn still_planned(held: &Held<'_>, plan: &Plan, granted: Option<AccountName
     None
 }
 
-/// Takes what a submission to the account needs; `None` if it has to wait, and then it has nothing.
+/// Takes what a submission to the account needs. If it has to wait it has nothing; then until when the account takes
+/// nothing, if that is known.
 async fn enter(
     held: &Held<'_>,
-    account: &Arc<Account>,
+    (account, upstream_model): (&Account, &str),
     reason: &Reason,
     granted: Option<&AccountName>,
-) -> Option<Begun> {
+) -> Result<Begun, Option<Instant>> {
     let (shared, task) = (held.shared, &held.task.id);
     if granted != Some(&account.name) {
-        if shared.waiting.is_waited_for(&account.name, task) {
-            return None;
+        if let Some(until) = daily::full_until(held, account, upstream_model) {
+            return Err(Some(until));
         }
-        reserve(shared, task, account).await.ok()?;
+        if shared.waiting.is_waited_for(&account.name, task) {
+            return Err(None);
+        }
+        reserve(shared, task, account).await.map_err(|_after| None)?;
     }
-    let begun = shared.health.begin(&shared.setup.get(), account, reason);
-    if begun.is_none() {
+    let Some(begun) = shared.health.begin(&shared.setup.get(), account, reason) else {
         shared.give_back(task).await;
+        return Err(None);
+    };
+    // Last, because it is written: nothing after it fails but in rare cases.
+    match daily::take(held, account, upstream_model).await {
+        Ok(()) => Ok(begun),
+        Err(until) => {
+            shared.health.abandon(account, begun);
+            shared.give_back(task).await;
+            Err(Some(until))
+        }
     }
-    begun
 }
 
 async fn send(
@@ -135,6 +149,7 @@ async fn send(
         Err(unready) => {
             held.shared.health.abandon(&account, begun);
             held.shared.give_back(&held.task.id).await;
+            daily::give_back(held, &account).await;
             match unready {
                 Unready::Never(failure) => Choice::Nobody(failure),
                 Unready::Later(after) => Choice::Later(after),

@@ -1,7 +1,48 @@
 //! Limits of one day, which begins at midnight UTC. The store counts them: they are as durable as the tasks.
 
-use domain::{Client, Failure, FailureKind, Task};
-use store::{DailyBound, DailyKey, DailyLimit, OverDaily};
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use domain::{Account, AccountName, Client, DailyLimits, Failure, FailureKind, Money, Task, with_sources};
+use store::{DailyBound, DailyKey, DailyLimit, DailyVerdict, OverDaily};
+use tokio::time::Instant;
+
+use crate::held::Held;
+
+/// How long an account is left alone whose day is full: the day may end, and what fails gives its part back.
+const FULL_FOR: Duration = Duration::from_secs(15);
+/// When an account is looked at again after the store did not count.
+const UNCOUNTED_RETRY_AFTER: Duration = Duration::from_millis(500);
+
+/// The accounts that were full when they were last asked for; at most all of them.
+#[derive(Default)]
+pub(crate) struct FullDays(Mutex<HashMap<AccountName, Full>>);
+
+struct Full {
+    until: Instant,
+    bound: DailyBound,
+}
+
+impl FullDays {
+    fn note(&self, account: &AccountName, over: &OverDaily) -> Instant {
+        let until = Instant::now() + over.resets_in.min(FULL_FOR);
+        let full = Full { until, bound: over.bound };
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(account.clone(), full);
+        until
+    }
+
+    /// Until when the account is left alone by tasks of that price.
+    fn until(&self, account: &AccountName, price: Money) -> Option<Instant> {
+        let full = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Full { until, bound } = full.get(account)?;
+        let has_room = match bound {
+            DailyBound::Tasks => false,
+            DailyBound::Spend { left } => price <= *left,
+        };
+        (!has_room && Instant::now() < *until).then_some(*until)
+    }
+}
 
 /// What the tasks of a client for that public model count in today. Nothing where there is no bound.
 pub(crate) fn of_client(client: &Client, model: &str) -> Vec<DailyLimit> {
@@ -10,8 +51,7 @@ pub(crate) fn of_client(client: &Client, model: &str) -> Vec<DailyLimit> {
         let key = DailyKey::ClientModel(client.owner.clone(), model.to_owned());
         (key, limits.daily)
     });
-    let bounded = std::iter::once(of_all).chain(of_model).filter(|(_, limits)| !limits.is_empty());
-    bounded.map(|(key, limits)| DailyLimit { key, limits }).collect()
+    bounded(std::iter::once(of_all).chain(of_model))
 }
 
 /// What a client learns whose task is one too many today.
@@ -33,4 +73,62 @@ pub(crate) fn refusal(over: &OverDaily, task: &Task) -> Failure {
         }
     }
     .with_retry_after(over.resets_in)
+}
+
+/// Until when the account takes no task like this, if its day was full lately.
+pub(crate) fn full_until(held: &Held<'_>, account: &Account, upstream_model: &str) -> Option<Instant> {
+    held.shared.full_days.until(&account.name, price(held, account, upstream_model))
+}
+
+/// Counts the attempt that is about to be made in the days of the account and of its provider; or says until when the
+/// account is to be left alone.
+pub(crate) async fn take(held: &Held<'_>, account: &Account, upstream_model: &str) -> Result<(), Instant> {
+    let limits = of_account(held, account);
+    if limits.is_empty() {
+        return Ok(());
+    }
+    let price = price(held, account, upstream_model);
+    match held.shared.store.use_daily(&held.claim(), next_attempt(&held.task), &limits, price).await {
+        Ok(DailyVerdict::Counted) => Ok(()),
+        Ok(DailyVerdict::Over(over)) => Err(held.shared.full_days.note(&account.name, &over)),
+        Err(error) => {
+            tracing::warn!(task = %held.task.id, error = with_sources(&error), "an attempt could not be counted");
+            Err(Instant::now() + UNCOUNTED_RETRY_AFTER)
+        }
+    }
+}
+
+/// The attempt is not made after all. What the store does not take back is counted until the task tries again or ends.
+pub(crate) async fn give_back(held: &Held<'_>, account: &Account) {
+    if of_account(held, account).is_empty() {
+        return;
+    }
+    let nothing =
+        held.shared.store.use_daily(&held.claim(), next_attempt(&held.task), &[], Money::ZERO).await;
+    if let Err(error) = nothing {
+        tracing::debug!(task = %held.task.id, %error, "an attempt that was not made still counts");
+    }
+}
+
+/// What the attempts of an account count in today. Nothing where there is no bound.
+fn of_account(held: &Held<'_>, account: &Account) -> Vec<DailyLimit> {
+    let of_provider = held.shared.setup.get().provider(&account.provider).daily;
+    bounded([
+        (DailyKey::Account(account.name.clone()), account.daily),
+        (DailyKey::Provider(account.provider.clone()), of_provider),
+    ])
+}
+
+fn bounded(limits: impl IntoIterator<Item = (DailyKey, DailyLimits)>) -> Vec<DailyLimit> {
+    let bounded = limits.into_iter().filter(|(_, limits)| !limits.is_empty());
+    bounded.map(|(key, limits)| DailyLimit { key, limits }).collect()
+}
+
+fn price(held: &Held<'_>, account: &Account, upstream_model: &str) -> Money {
+    let quote = &held.task.quote;
+    quote.price(&account.name, upstream_model).unwrap_or(quote.reserved)
+}
+
+fn next_attempt(task: &Task) -> u32 {
+    task.attempts.last().map_or(1, |attempt| attempt.number + 1)
 }

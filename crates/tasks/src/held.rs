@@ -74,6 +74,11 @@ impl<'a> Held<'a> {
         self.write_for = write_for;
     }
 
+    /// What proves to the store that it is ours.
+    pub(crate) fn claim(&self) -> (TaskId, u64) {
+        (self.task.id.clone(), self.epoch)
+    }
+
     /// Applies an event in memory.
     pub(crate) fn apply(&mut self, event: TaskEvent) -> Result<(), StepError> {
         Ok(self.task.apply(event, clock::now())?)

@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use upstream::Upstream;
 
 use crate::at_work::AtWork;
+use crate::daily::FullDays;
 use crate::dispatch::Waiting;
 use crate::health::Health;
 use crate::hints::Hints;
@@ -67,6 +68,8 @@ pub struct Shared {
     pub(crate) waiting: Waiting,
     /// How the accounts do.
     pub(crate) health: Health,
+    /// Accounts that have had their day.
+    pub(crate) full_days: FullDays,
     /// What upstreams told us lately.
     pub(crate) hints: Hints,
     /// Tasks whose upstreams were asked to stop, so that they are asked once; at most the live ones.
@@ -101,6 +104,7 @@ impl Shared {
             wake_late: Notify::new(),
             waiting: Waiting::default(),
             health: Health::default(),
+            full_days: FullDays::default(),
             asked_to_stop: Mutex::default(),
             hints: Hints::default(),
             watchers: Watchers::default(),
