@@ -104,3 +104,6 @@ fn routes(config: &Config, accounts: &[Account]) -> Vec<Route> {
     };
     config.routes.iter().map(route).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
-use config::{Config, Known, Problems};
+use config::{Config, Environment, Known, Problems};
 use domain::ModelSpec;
 use routing::Catalogue;
 
@@ -26,15 +26,20 @@ fn read(options: &ConfigOptions) -> Read {
         config.sandbox.embed = true;
         return Read { config: Ok(config), inputs: Inputs::default() };
     };
+    let recorder = Recorder::default();
+    let config = load_in(path, &recorder);
+    Read { config, inputs: recorder.inputs() }
+}
+
+/// Reads and checks a config file of that environment.
+pub(crate) fn load_in(path: &Path, environment: &dyn Environment) -> Result<Config, Problems> {
     let catalogue = Catalogue::builtin();
     let models: Vec<&ModelSpec> = catalogue.iter().collect();
     let providers: Vec<&str> = translation::PROVIDERS.iter().map(|provider| provider.name()).collect();
     let dialects: Vec<&str> = translation::DIALECTS.iter().map(|dialect| dialect.name()).collect();
-    let recorder = Recorder::default();
     let upstream_model = |provider: &str, model: &str| translation::provider(provider)?.upstream_model(model);
     let known = Known { providers: &providers, dialects: &dialects, models: &models, upstream_model };
-    let config = config::load_in(path, &known, &recorder);
-    Read { config, inputs: recorder.inputs() }
+    config::load_in(path, &known, environment)
 }
 
 /// Reads and checks a config file.
