@@ -82,7 +82,7 @@ impl Waiting {
         self.queue().close(account, until);
     }
 
-    /// The account may take submissions again.
+    /// The account takes submissions.
     pub(crate) fn open(&self, account: &AccountName) {
         self.queue().open(account, Instant::now());
         self.wake.notify_one();

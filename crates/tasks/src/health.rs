@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use domain::{Account, AccountName, Failure, FailureKind, Task, Timestamp};
 use routing::{AccountHealth, Begun, Candidate, Change, Condition, OutReason, Reason, Standing, Word};
+use tokio::time::Instant;
 use translation::SubmitOutcome;
 
 use crate::clock;
@@ -179,6 +180,9 @@ pub(crate) fn answered(shared: &Shared, account: &Account, begun: Begun, outcome
         Outcome::Answered(SubmitOutcome::Accepted { .. } | SubmitOutcome::Finished(_)) => Word::Succeeded,
         Outcome::Answered(SubmitOutcome::Rejected(failure)) => word(failure),
     };
+    if word == Word::Succeeded {
+        shared.waiting.open(&account.name);
+    }
     heard(shared, account, (Some(begun), word));
 }
 
@@ -212,8 +216,8 @@ fn heard(shared: &Shared, account: &Account, said: (Option<Begun>, Word)) {
     let setup = shared.setup.get();
     let Some(change) = shared.health.hear(&setup, account, said) else { return };
     let name = &account.name;
-    let now = clock::now();
-    let wait_s = |until: Timestamp| until.since(now).as_secs();
+    let wait = |until: Timestamp| until.since(clock::now());
+    let wait_s = |until: Timestamp| wait(until).as_secs();
     let label = match change {
         Change::Ejected { until } => {
             let wait_s = wait_s(until);
@@ -242,5 +246,12 @@ fn heard(shared: &Shared, account: &Account, said: (Option<Begun>, Word)) {
     };
     shared.metrics.accounts.changed(name, label);
     shared.metrics.accounts.standings(&shared.health.standings(&setup));
-    shared.waiting.open(name);
+    match change {
+        Change::Readmitted => shared.waiting.open(name),
+        Change::Out { until, .. } | Change::Paused { until } => {
+            shared.waiting.close(name, Instant::now() + wait(until));
+        }
+        // It may be the only one that can serve a task, and is tried all the same then.
+        Change::Ejected { .. } => shared.waiting.close(name, Instant::now()),
+    }
 }

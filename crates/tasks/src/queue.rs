@@ -19,6 +19,8 @@ const LOOK_SPACING: Duration = Duration::from_millis(10);
 const GRANT_FOR: Duration = Duration::from_secs(30);
 /// How long an account is left alone when all who wait for it are looked at by somebody.
 const IDLE_FOR: Duration = Duration::from_millis(500);
+/// Between two slots of an account that did not take anything lately, until it has taken something.
+const AJAR_SPACING: Duration = Duration::from_millis(250);
 /// How long a new task counts that nobody has looked at; another process may have taken it.
 const ARRIVING_FOR: Duration = Duration::from_secs(60);
 /// The grants from which the pace of the queue is known.
@@ -73,7 +75,7 @@ struct Line {
     len: usize,
     /// When to look for room again.
     look_at: Instant,
-    /// Until when the account takes nothing.
+    /// Until when the account takes nothing. From then on it is ajar: one after another may try, until it takes one.
     closed_until: Option<Instant>,
     /// Whether it had room when nobody could be offered it.
     is_idle: bool,
@@ -156,7 +158,10 @@ impl Queue {
             if line.len == 0 || std::mem::take(&mut line.is_idle) {
                 line.look_at = now;
             }
-            line.closed_until = place.closed_until;
+            match place.closed_until {
+                Some(until) => line.closed_until = Some(until),
+                None => line.closed_until = line.closed_until.map(|until| until.min(now)),
+            }
             line.add(owner, since, task);
         }
         let earliest = now + LOOK_AFTER;
@@ -220,6 +225,9 @@ impl Queue {
         let Some(mut waiter) = self.waiters.remove(task) else { return false };
         if let Some(line) = self.lines.get_mut(account) {
             line.take_turn(&waiter.owner);
+            if line.closed_until.is_some() {
+                line.look_at = now + AJAR_SPACING;
+            }
         }
         self.remove_from_lines(task, &waiter);
         waiter.places = vec![account.clone()];
@@ -276,13 +284,13 @@ impl Queue {
     /// The account may have room.
     pub(crate) fn look(&mut self, account: &AccountName, now: Instant) {
         if let Some(line) = self.lines.get_mut(account) {
-            line.look_at = now;
+            line.look(now);
         }
     }
 
     /// All accounts may have room.
     pub(crate) fn look_at_all(&mut self, now: Instant) {
-        self.lines.values_mut().for_each(|line| line.look_at = now);
+        self.lines.values_mut().for_each(|line| line.look(now));
     }
 
     /// The account takes nothing until then.
@@ -292,9 +300,9 @@ impl Queue {
         }
     }
 
-    /// The account may take submissions again.
+    /// The account takes submissions.
     pub(crate) fn open(&mut self, account: &AccountName, now: Instant) {
-        if let Some(line) = self.lines.get_mut(account) {
+        if let Some(line) = self.lines.get_mut(account).filter(|line| line.closed_until.is_some()) {
             line.closed_until = None;
             line.look_at = now;
         }
@@ -341,6 +349,12 @@ impl Line {
 
     fn opens_at(&self) -> Instant {
         self.closed_until.map_or(self.look_at, |closed| closed.max(self.look_at))
+    }
+
+    fn look(&mut self, now: Instant) {
+        if self.closed_until.is_none() {
+            self.look_at = now;
+        }
     }
 
     fn rest(&mut self, looked_at: Instant, after: Duration) {
@@ -509,16 +523,30 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_account_is_not_looked_at_whatever_comes_free_until_somebody_finds_it_open() {
+    fn a_closed_account_is_not_looked_at_and_then_tried_by_one_after_another_until_it_takes_one() {
         let (mut queue, now) = (Queue::default(), Instant::now());
         let (a, until) = (account("a"), now + Duration::from_secs(30));
-        let closed = [Place { account: a.clone(), closed_until: Some(until) }];
-        queue.join(&task("o", 1), (&OwnerId::new("o"), Timestamp::from_millis(1)), &closed, now);
+        for number in 0..4 {
+            join(&mut queue, ("o", number), &["a"], now);
+        }
+        queue.close(&a, until);
         queue.look(&a, now);
         assert!(queue.to_look_at(now).is_empty());
-        assert_eq!(queue.to_look_at(until), std::slice::from_ref(&a));
-        queue.open(&a, now);
-        assert_eq!(queue.to_look_at(now), [a]);
+        assert_eq!(all(&mut queue, "a", until), ["o.0"], "one may try");
+        queue.look(&a, until);
+        assert_eq!(all(&mut queue, "a", until), [""; 0], "whatever comes free");
+        assert_eq!(all(&mut queue, "a", until + AJAR_SPACING), ["o.1"]);
+        queue.open(&a, until);
+        assert_eq!(all(&mut queue, "a", until), ["o.2", "o.3"]);
+    }
+
+    #[test]
+    fn a_closed_account_is_ajar_once_somebody_finds_it_open() {
+        let (mut queue, now) = (Queue::default(), Instant::now());
+        join(&mut queue, ("o", 1), &["a"], now);
+        queue.close(&account("a"), now + Duration::from_secs(30));
+        join(&mut queue, ("o", 2), &["a"], now);
+        assert_eq!(all(&mut queue, "a", now), ["o.1"]);
     }
 
     #[test]

@@ -153,7 +153,7 @@ impl Slots {
     fn of_client(&self, setup: &Setup, owner: OwnerId, model: String) -> Vec<LimitKey> {
         let of_all = self.limiter.is_shared().then(|| LimitKey::Client(owner.clone()));
         let is_bounded = setup.keys.bounds_tasks(&owner, &model);
-        let of_model = is_bounded.then(|| LimitKey::ClientModel(owner, model));
+        let of_model = is_bounded.then_some(LimitKey::ClientModel(owner, model));
         of_all.into_iter().chain(of_model).collect()
     }
 

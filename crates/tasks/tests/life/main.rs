@@ -202,6 +202,8 @@ async fn a_task_past_its_deadline_expires_whether_queued_or_running() {
     .await;
     let mut one_at_a_time = account("a", &never.url);
     one_at_a_time.concurrent_tasks = 1;
+    // The end of the first does not let the second go in its last moments.
+    one_at_a_time.requests_per_minute = 1;
     let stage =
         Stage::with(vec![one_at_a_time], |settings| settings.task_deadline = Duration::from_secs(1)).await;
     let _worker = stage.work();
