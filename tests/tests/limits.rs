@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 use tests::config::{config, image, model, video};
 use tests::crowd::{count, create_at_once};
 use tests::{Gateway, Options, SandboxOptions, SandboxProcess};
@@ -12,6 +12,8 @@ const IMAGES: &str = "/v2/images/generations";
 const VIDEOS: &str = "/v2/videos/generations";
 /// A limit that no story about tasks runs into.
 const WIDE: u32 = 10_000_000;
+/// The key of [`with_key`].
+const STORY_KEY: &str = "the-key-of-this-story-alone";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_3000_tasks_at_once_1000_are_accepted_and_the_rest_told_to_come_back() {
@@ -152,15 +154,14 @@ async fn an_account_is_not_asked_more_often_than_it_may_be() {
     assert!(gateway.metric("filmgate_limit_rejections_total", &[("limit", "account")]).await > 0.0);
 }
 
-/// A gateway with a key of its own for the story: `rules` say what it may do.
-async fn with_key(sandbox: &SandboxProcess, rules: serde_json::Value) -> Gateway {
+/// A gateway with a key of the story's own, which may do what `rules` say.
+async fn with_key(sandbox: &SandboxProcess, mut rules: Value) -> Gateway {
     let mut config = config(&sandbox.url());
-    config["keys"] = json!([{ "name": "story", "key": "env:STORY_KEY" }]);
-    config["keys"][0].as_object_mut().unwrap().extend(rules.as_object().unwrap().clone());
+    rules["name"] = json!("story");
+    rules["key"] = json!("env:STORY_KEY");
+    config["keys"] = json!([rules]);
     Gateway::start(Options::config(config).variable("STORY_KEY", STORY_KEY)).await
 }
-
-const STORY_KEY: &str = "the-key-of-this-story-alone";
 
 #[tokio::test]
 async fn a_key_has_so_many_tasks_of_one_model_and_more_of_another() {
