@@ -10,7 +10,7 @@ use super::failed;
 use crate::StoreError;
 
 /// More than the store has statements, so that each is prepared once.
-const STATEMENTS_CACHED_MAX: usize = 64;
+const STATEMENTS_CACHED_MAX: usize = 128;
 
 /// A connection that may write. WAL and `synchronous=FULL`: a commit returns when it is on the disk.
 /// Checkpoints never happen by themselves: see `checkpoint.rs`.
