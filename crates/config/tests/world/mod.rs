@@ -23,7 +23,10 @@ pub(crate) fn known() -> Known<'static> {
 /// One provider has names of its own for some models, the other takes every public name.
 fn upstream_model(provider: &str, model: &str) -> Option<String> {
     match provider {
-        "kie" => model.starts_with("veo").then(|| model.replace('-', "_")),
+        "kie" if model.starts_with("veo") => {
+            Some(if model.ends_with("-fast") { "veo3_fast" } else { "veo3" }.to_owned())
+        }
+        "kie" => None,
         _ => Some(model.to_owned()),
     }
 }
