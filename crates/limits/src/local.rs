@@ -54,12 +54,8 @@ impl LocalLimiter {
         buckets.backlogs(now)
     }
 
-    pub(crate) fn acquire_now(
-        &self,
-        task: &TaskId,
-        slots: &[(LimitKey, u32)],
-        lease: Duration,
-    ) -> SlotVerdict {
+    /// [`Limiter::acquire`] for callers that cannot wait.
+    pub fn acquire_now(&self, task: &TaskId, slots: &[(LimitKey, u32)], lease: Duration) -> SlotVerdict {
         let (mut leases, now) = self.leases_by_now();
         leases.acquire(task, slots, (now, now.saturating_add(micros(lease))))
     }
@@ -72,7 +68,8 @@ impl LocalLimiter {
         }
     }
 
-    pub(crate) fn release_now(&self, holding: &Holding) {
+    /// [`Limiter::release`] for callers that cannot wait.
+    pub fn release_now(&self, holding: &Holding) {
         lock(&self.leases).release(holding);
     }
 

@@ -72,9 +72,12 @@ impl Server {
         SharedLimiter::start(self.settings(local(replicas))).await.expect("settings")
     }
 
+    pub(crate) fn client(&self) -> redis::Client {
+        redis::Client::open(format!("redis://127.0.0.1:{}", self.port)).expect("a URL")
+    }
+
     pub(crate) fn connection(&self) -> redis::Connection {
-        let client = redis::Client::open(format!("redis://127.0.0.1:{}", self.port)).expect("a URL");
-        client.get_connection().expect("a connection")
+        self.client().get_connection().expect("a connection")
     }
 
     fn signal(&self, signal: &str) {
