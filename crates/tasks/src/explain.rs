@@ -4,6 +4,8 @@
 mod explanation;
 mod question;
 
+use std::time::Duration;
+
 use domain::{
     Access, Call, Draft, DraftMedia, Failure, FailureKind, GenerationRequest, Input, Media, ModelSpec, Money,
     Preference,
@@ -51,7 +53,8 @@ pub(crate) fn explain_under(
     };
     let request = request(&draft, model, &access, base_url);
     let quoted = create::quote(setup, &request);
-    let sends = Sends { setup, base_url, request: &request };
+    let is_free = quoted.as_ref().is_ok_and(|quote| quote.prices.is_empty());
+    let sends = Sends { setup, base_url, request: &request, is_free };
     let condition = |candidate: &Candidate| {
         let known = (circumstances.condition)(candidate);
         Condition { cannot: sends.call(candidate).err(), ..known }
@@ -60,28 +63,20 @@ pub(crate) fn explain_under(
     let seed = question.seed.as_deref().map_or(0, routing::seed);
     let asked = Asked { quote: quoted.as_ref().ok(), turn, ..Asked::new(&request, seed) };
     let plan = setup.router.plan(&asked, &condition);
-    let way = |candidate: &Candidate| Way {
-        account: candidate.account.clone(),
-        provider: sends.provider_name(candidate),
-        upstream_model: candidate.upstream_model.clone(),
-        official: candidate.official,
-        regions: candidate.regions.to_vec(),
-        tier: candidate.tier,
-        weight: candidate.weight,
-        price: match &quoted {
-            Ok(quote) => quote.price(&candidate.account, &candidate.upstream_model),
-            Err(_) => candidate.price(&request),
-        },
-        time_to_result_ms: (circumstances.condition)(candidate).time_to_result.map(explanation::millis),
-    };
+    let way =
+        |candidate: &Candidate| sends.way(candidate, (circumstances.condition)(candidate).time_to_result);
     let candidates = plan.candidates.iter().map(|planned| Considered {
         way: way(&planned.candidate),
         reason: explanation::reason(&planned.reason),
         call: sends.call(&planned.candidate).unwrap_or_default(),
     });
+    let at_accept = setup.router.plan(&Asked::new(&request, seed), &|_| Condition::default());
     let rejected = plan.rejected.iter().map(|rejected| {
-        // The quote is of this very request: who is not part of it has no price for it.
-        let why = if rejected.why == Rejection::NotQuoted { &Rejection::NoPrice } else { &rejected.why };
+        let why = if rejected.why == Rejection::NotQuoted {
+            unquoted(&at_accept, &rejected.candidate)
+        } else {
+            &rejected.why
+        };
         LeftOut::of(way(&rejected.candidate), why)
     });
     Ok(Explanation {
@@ -94,6 +89,7 @@ pub(crate) fn explain_under(
         policy_failover: plan.policy.policy_failover,
         preference: request.preference.to_string(),
         turn,
+        seed: question.seed.clone(),
         reserved: quoted.as_ref().ok().map(|quote| quote.reserved),
         candidates: candidates.collect(),
         rejected: rejected.collect(),
@@ -115,6 +111,12 @@ fn request(draft: &Draft, model: &ModelSpec, access: &Access, base_url: &str) ->
         vendor: draft.vendor.clone(),
         ..GenerationRequest::new(model.scope, &model.name, &draft.prompt)
     }
+}
+
+/// Why a candidate is not part of the quote of this very request: it was left out then, or has no price.
+fn unquoted<'a>(at_accept: &'a Plan, candidate: &Candidate) -> &'a Rejection {
+    let rejected = at_accept.rejected.iter().find(|rejected| *rejected.candidate == *candidate);
+    rejected.map_or(&Rejection::NoPrice, |rejected| &rejected.why)
 }
 
 fn outcome(plan: &Plan, is_refused: bool) -> Outcome {
@@ -149,9 +151,25 @@ struct Sends<'a> {
     setup: &'a Setup,
     base_url: &'a str,
     request: &'a GenerationRequest,
+    /// Whether nobody counts what it costs.
+    is_free: bool,
 }
 
 impl Sends<'_> {
+    fn way(&self, candidate: &Candidate, time_to_result: Option<Duration>) -> Way {
+        Way {
+            account: candidate.account.clone(),
+            provider: self.provider_name(candidate),
+            upstream_model: candidate.upstream_model.clone(),
+            official: candidate.official,
+            regions: candidate.regions.to_vec(),
+            tier: candidate.tier,
+            weight: candidate.weight,
+            price: candidate.price(self.request).or_else(|| self.is_free.then_some(Money::ZERO)),
+            time_to_result_ms: time_to_result.map(millis),
+        }
+    }
+
     fn provider_name(&self, candidate: &Candidate) -> String {
         self.setup
             .accounts

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use domain::Money;
+use domain::{Money, Strategy};
 use tasks::{Explanation, ModelShown, Outcome, Way};
 
 const HEADS: [&str; 7] = ["", "account", "provider", "model", "tier", "price", "why"];
@@ -63,6 +63,9 @@ fn head(explanation: &Explanation, currency: &str) -> String {
         }
         (None, Outcome::Waits) => line_to(&mut text, "accepted, and waits: no account takes it now"),
         (None, _) => {}
+    }
+    if strategy.value == Strategy::Weighted.as_str() && explanation.seed.is_none() {
+        line_to(&mut text, "chance falls anew for each task: give --seed TASK for the order that a task got");
     }
     if !explanation.conditions_are_live {
         line_to(

@@ -30,6 +30,8 @@ pub struct Explanation {
     pub preference: String,
     /// Whose turn it is, where each account has its turn.
     pub turn: u64,
+    /// Whose chance it is, as it was asked; each task has its own, which nobody knows before it is made.
+    pub seed: Option<String>,
     /// What would be set aside at accept.
     pub reserved: Option<Money>,
     /// Who would be tried, in order.

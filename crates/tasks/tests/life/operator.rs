@@ -105,6 +105,10 @@ async fn every_attempt_of_a_task_is_shown_and_its_prompt_is_not() {
     let versions: BTreeSet<&str> = task.attempts.iter().map(|one| one.account_version.as_str()).collect();
     assert_eq!(versions.len(), 2, "each has the version of its account: {task:?}");
     assert!(!format!("{task:?}").contains(wish), "{task:?}");
+    assert!(
+        up.was_sent(wish) && !up.was_sent("a|refusing"),
+        "what the client wants of accounts is ours alone"
+    );
 }
 
 #[tokio::test]
