@@ -7,8 +7,8 @@ use domain::{AccountName, AssetId, Money, OwnerId, Scope, Settlement, Task, Task
 
 use crate::books::{HeldMoney, HeldVerdict, KnownWork, LedgerBy, LedgerRow, LedgerSpan, LedgerTotal};
 use crate::{
-    CrashingTask, DailyLimit, DailyVerdict, Delivery, DeliveryClaim, DeliveryState, LateClaim, LateResult,
-    LateWord, NewDelivery, OverDaily, Tried,
+    CrashingTask, DailyKey, DailyLimit, DailyUse, DailyVerdict, Delivery, DeliveryClaim, DeliveryState,
+    LateClaim, LateResult, LateWord, NewDelivery, OverDaily, Tried,
 };
 
 /// Durable tasks. What a method has answered with `Ok` survives the loss of the process and of power.
@@ -57,6 +57,9 @@ pub trait TaskStore: Send + Sync {
         limits: &[DailyLimit],
         price: Money,
     ) -> Result<DailyVerdict, StoreError>;
+
+    /// What is used today of the limits with these keys, in their order.
+    async fn used_today(&self, keys: &[DailyKey]) -> Result<Vec<DailyUse>, StoreError>;
 
     /// Gives claimed tasks back without changing them, due after `delay`. Ignores claims that are no longer held.
     async fn release(&self, claims: &[(TaskId, u64)], delay: Duration) -> Result<(), StoreError>;

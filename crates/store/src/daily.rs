@@ -53,6 +53,15 @@ pub enum DailyBound {
     },
 }
 
+/// What is used of a limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DailyUse {
+    /// Tasks.
+    pub tasks: u32,
+    /// What they cost.
+    pub spend: Money,
+}
+
 /// Whether an attempt was counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DailyVerdict {

@@ -16,7 +16,7 @@ pub use books::{
     HeldMoney, HeldVerdict, KnownWork, LedgerBy, LedgerKind, LedgerRow, LedgerSpan, LedgerTotal,
 };
 pub use contract::*;
-pub use daily::{DailyBound, DailyKey, DailyLimit, DailyVerdict, OverDaily};
+pub use daily::{DailyBound, DailyKey, DailyLimit, DailyUse, DailyVerdict, OverDaily};
 pub use deliveries::{Delivery, DeliveryClaim, DeliveryState, NewDelivery, Tried};
 pub use late::{CrashingTask, LateClaim, LateResult, LateWord};
 pub use sqlite::{Clock, SqliteSettings, SqliteStore};

@@ -49,9 +49,9 @@ use self::rows::{ChangeRow, NewRow};
 use self::writer::Writer;
 use crate::books::{HeldMoney, HeldVerdict, KnownWork, LedgerBy, LedgerRow, LedgerSpan, LedgerTotal};
 use crate::{
-    Admission, AssetRecord, Claim, CrashingTask, DailyLimit, DailyVerdict, Delivery, DeliveryClaim,
-    DeliveryState, Ending, Heard, KeyRecord, LateClaim, LateResult, LateWord, ListTasks, LiveHolding, Next,
-    StoreError, TaskStore, Terms, Tried,
+    Admission, AssetRecord, Claim, CrashingTask, DailyKey, DailyLimit, DailyUse, DailyVerdict, Delivery,
+    DeliveryClaim, DeliveryState, Ending, Heard, KeyRecord, LateClaim, LateResult, LateWord, ListTasks,
+    LiveHolding, Next, StoreError, TaskStore, Terms, Tried,
 };
 
 /// Tasks in one SQLite file. Dropped, it finishes the writes that are queued; that blocks for about one commit.
@@ -194,6 +194,10 @@ impl TaskStore for SqliteStore {
             daily::count_attempt(c, (id.as_str(), epoch, attempt), &limits, price, clock.now())
         };
         self.writer.write(count).await
+    }
+
+    async fn used_today(&self, keys: &[DailyKey]) -> Result<Vec<DailyUse>, StoreError> {
+        self.read(|c| keys.iter().map(|key| daily::used(c, key, self.clock.now())).collect())
     }
 
     async fn release(&self, claims: &[(TaskId, u64)], delay: Duration) -> Result<(), StoreError> {

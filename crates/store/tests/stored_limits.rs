@@ -4,13 +4,10 @@
 use std::time::Duration;
 
 use domain::{
-    AccountName, Attempt, AttemptOutcome, DailyLimits, GenerationRequest, Money, NewAttempt, OwnerId,
-    Preference, Quote, QuotedPrice, Scope, Strategy, Task, TaskEvent, TaskId, TaskState, Timestamp,
+    AccountName, Attempt, AttemptOutcome, GenerationRequest, Money, NewAttempt, OwnerId, Preference, Quote,
+    QuotedPrice, Scope, Strategy, Task, TaskEvent, TaskId, TaskState, Timestamp,
 };
-use store::{
-    Admission, Clock, DailyBound, DailyKey, DailyLimit, Ending, LiveHolding, Next, OverDaily, SqliteSettings,
-    SqliteStore, TaskStore, Terms,
-};
+use store::{Clock, DailyKey, Ending, LiveHolding, Next, SqliteSettings, SqliteStore, TaskStore};
 
 const NOW: Next = Next::Due { after: Duration::ZERO };
 
@@ -33,24 +30,16 @@ async fn what_version_6_stored_still_loads() {
     };
     assert_eq!(store.live_holdings().await.unwrap(), [holding]);
     assert_eq!(store.account_versions().await.unwrap(), ["0b"]);
-    for key in client_keys() {
-        assert_eq!(used(&store, key).await, (2, money("1")));
-    }
-    for key in account_keys() {
-        assert_eq!(used(&store, key).await, (2, money("0.6")));
-    }
+    assert_eq!(used(&store, &client_keys()).await, [(2, money("1")); 2]);
+    assert_eq!(used(&store, &account_keys()).await, [(2, money("0.6")); 2]);
 
     let mut claim = store.claim_due("worker", Duration::from_secs(1), 1).await.unwrap().remove(0);
     claim.task.apply(TaskEvent::AttemptFailed { reason: "f".into() }, at(60)).unwrap();
     claim.task.apply(TaskEvent::Cancelled, at(60)).unwrap();
     let end = Ending { settlement: claim.task.settlement(), ..Ending::default() };
     store.advance(&claim.task, claim.epoch, NOW, Some(&end)).await.unwrap();
-    for key in client_keys() {
-        assert_eq!(used(&store, key).await, (2, Money::ZERO), "its place stays taken");
-    }
-    for key in account_keys() {
-        assert_eq!(used(&store, key).await, (1, money("0.3")), "who knows what was abandoned");
-    }
+    assert_eq!(used(&store, &client_keys()).await, [(2, Money::ZERO); 2], "its place stays taken");
+    assert_eq!(used(&store, &account_keys()).await, [(1, money("0.3")); 2], "who knows what was abandoned");
 }
 
 fn at(second: i64) -> Timestamp {
@@ -121,21 +110,8 @@ fn counted() -> Task {
     }
 }
 
-/// How many tasks and how much of `key` is used today. Asked for with a task that is refused in any case.
-async fn used(store: &SqliteStore, key: DailyKey) -> (u32, Money) {
-    let mut much = queued("much");
-    much.quote.reserved = money("100");
-    for tasks in 1..10 {
-        let limits = DailyLimits { tasks: Some(tasks), spend: Some(money("99")) };
-        let daily = vec![DailyLimit { key: key.clone(), limits }];
-        let terms = Terms { daily, ..Terms::concurrent_tasks(10) };
-        match store.create(&much, &terms).await.expect("create") {
-            Admission::OverDaily(OverDaily { bound: DailyBound::Spend { left }, .. }) => {
-                return (tasks - 1, money("99").checked_sub(left).expect("a sum"));
-            }
-            Admission::OverDaily(_) => {}
-            other => panic!("{other:?}"),
-        }
-    }
-    panic!("more than was stored");
+/// How many tasks and how much is used today, by key.
+async fn used(store: &SqliteStore, keys: &[DailyKey]) -> Vec<(u32, Money)> {
+    let used = store.used_today(keys).await.expect("used today");
+    used.iter().map(|used| (used.tasks, used.spend)).collect()
 }

@@ -59,22 +59,10 @@ async fn counted(store: &dyn TaskStore, id: &str) {
     assert_eq!(admission, Admission::Admitted);
 }
 
-/// How many tasks and how much is used of `key` today. Asked for with a task that is refused in any case.
+/// How many tasks and how much is used of `key` today.
 async fn used(store: &dyn TaskStore, key: DailyKey) -> (u32, Money) {
-    let mut much = task("much", "nobody");
-    much.quote.reserved = money("100.000000001");
-    for tasks in 1..1000 {
-        let limits = DailyLimits { tasks: Some(tasks), spend: Some(money(MUCH)) };
-        let terms = terms(&[DailyLimit { key: key.clone(), limits }]);
-        match store.create(&much, &terms).await.expect("create") {
-            Admission::OverDaily(OverDaily { bound: DailyBound::Spend { left }, .. }) => {
-                return (tasks - 1, money(MUCH).checked_sub(left).expect("a sum"));
-            }
-            Admission::OverDaily(_) => {}
-            other => panic!("{other:?}"),
-        }
-    }
-    panic!("more than any test uses");
+    let used = store.used_today(&[key]).await.expect("used today");
+    (used[0].tasks, used[0].spend)
 }
 
 fn bound(admission: Admission) -> DailyBound {
@@ -159,9 +147,9 @@ pub async fn a_task_counts_in_all_its_limits_or_in_none(harness: &mut dyn Harnes
     }
     let over = store.create(&task("f", "ann"), &both("three")).await.expect("create");
     assert!(matches!(&over, Admission::OverDaily(OverDaily { key, .. }) if *key == ann()), "{over:?}");
-    assert_eq!(used(&*store, of_model("three")).await.0, 1);
     let bob = DailyKey::Client(OwnerId::new("bob"));
-    assert_eq!(used(&*store, bob).await.0, 0);
+    let told = store.used_today(&[of_model("three"), ann(), bob, of_model("two")]).await.expect("used today");
+    assert_eq!(told.iter().map(|used| used.tasks).collect::<Vec<_>>(), [1, 5, 0, 2]);
 }
 
 /// A replay, a second task of one id, one over another limit: all that makes no task.

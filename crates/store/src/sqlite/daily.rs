@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use domain::{Money, Timestamp};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::failed;
 use super::rows::ChangeRow;
-use crate::{DailyBound, DailyKey, DailyLimit, DailyVerdict, OverDaily, StoreError};
+use crate::{DailyBound, DailyKey, DailyLimit, DailyUse, DailyVerdict, OverDaily, StoreError};
 
 const DAY_MILLIS: i64 = 24 * 3600 * 1000;
 /// The number of a use that is a task's own, not that of one of its attempts.
@@ -37,6 +37,18 @@ const PURGE: [&str; 2] = [
          (SELECT day, kind, name, model FROM daily_usage WHERE day < ?1 ORDER BY day LIMIT ?2)",
 ];
 
+/// What is used today of the limit with that key.
+pub(super) fn used(connection: &Connection, key: &DailyKey, now: Timestamp) -> Result<DailyUse, StoreError> {
+    let (kind, name, model) = columns(key);
+    let read = || {
+        let mut statement = connection.prepare_cached(USED)?;
+        let used =
+            |row: &Row<'_>| Ok(DailyUse { tasks: row.get(0)?, spend: Money::from_billionths(row.get(1)?) });
+        statement.query_row(params![day(now), kind, name, model], used).optional()
+    };
+    read().map_err(failed("reading what is used today")).map(Option::unwrap_or_default)
+}
+
 /// The first of `limits` that has no room today for one task more, of that price.
 pub(super) fn over(
     connection: &Connection,
@@ -45,19 +57,11 @@ pub(super) fn over(
     now: Timestamp,
 ) -> Result<Option<OverDaily>, StoreError> {
     for DailyLimit { key, limits } in limits {
-        let (kind, name, model) = columns(key);
-        let read = || {
-            let mut statement = connection.prepare_cached(USED)?;
-            let values = params![day(now), kind, name, model];
-            statement.query_row(values, |row| Ok((row.get(0)?, row.get(1)?))).optional()
-        };
-        let (tasks, spend): (u32, i64) =
-            read().map_err(failed("reading what is used today"))?.unwrap_or_default();
+        let DailyUse { tasks, spend } = used(connection, key, now)?;
         let bound = if limits.tasks.is_some_and(|max| tasks >= max) {
             Some(DailyBound::Tasks)
         } else {
-            let left =
-                limits.spend.map(|max| max.checked_sub(Money::from_billionths(spend)).unwrap_or_default());
+            let left = limits.spend.map(|max| max.checked_sub(spend).unwrap_or_default());
             // What costs nothing needs no room.
             left.filter(|left| price > Money::ZERO && price > *left).map(|left| DailyBound::Spend { left })
         };
