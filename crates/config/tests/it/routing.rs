@@ -1,13 +1,11 @@
 //! What a file says of routes, keys and limits, and what it comes to.
 
-mod world;
-
 use std::collections::HashMap;
 use std::time::Duration;
 
+use crate::world::{World, known};
 use config::{Config, OnOutage};
 use domain::{AccountName, DailyLimits, ImagePatch, ModelLimits, ModelPatch, Money, Preference, Strategy};
-use world::{World, known};
 
 const PASSWORD: &str = "sk-hidden-0123456789";
 
@@ -18,7 +16,7 @@ fn load(text: &str) -> Config {
 }
 
 fn money(text: &str) -> Option<Money> {
-    Some(Money::parse(text).unwrap())
+    Money::parse(text).ok()
 }
 
 #[test]

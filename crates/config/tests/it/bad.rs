@@ -1,10 +1,8 @@
 //! Wrong files: `bad/NAME.yaml` must lead to exactly the problems that `bad/NAME.txt` lists.
 
-mod world;
-
 use std::collections::HashMap;
 
-use world::{World, known, yaml_files};
+use crate::world::{World, known, yaml_files};
 
 fn world() -> World {
     let variables = HashMap::from([

@@ -1,11 +1,9 @@
 //! The files in `config/`: all load, and the generated ones are up to date.
 
-mod world;
-
 use std::path::{Path, PathBuf};
 
+use crate::world::{World, known, yaml_files};
 use config::Config;
-use world::{World, known, yaml_files};
 
 fn load(name: &str, text: &str) -> Config {
     let world = World { anything: true, ..World::default() };
