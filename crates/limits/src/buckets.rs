@@ -43,17 +43,22 @@ impl Buckets {
             return RateVerdict::Refused { by, retry_after };
         }
         for (key, rate) in rates {
-            let unused_at = self.unused_at.get(key).map_or(now, |unused_at| now.max(*unused_at));
-            self.set(key, unused_at + Pace::of(*rate, replicas).interval, now);
+            let interval = Pace::of(*rate, replicas).interval;
+            if let Some(unused_at) = self.unused_at.get_mut(key) {
+                *unused_at = now.max(*unused_at) + interval;
+            } else {
+                self.insert(key, now + interval, now);
+            }
         }
         RateVerdict::Allowed(tightest)
     }
 
     /// Learns that `key` is used elsewhere at least so far that it is unused in `backlog`.
     pub(crate) fn learn(&mut self, key: &LimitKey, backlog: u64, now: u64) {
-        let known = self.unused_at.get(key).copied().unwrap_or(0);
-        if backlog > 0 && now + backlog > known {
-            self.set(key, now + backlog, now);
+        if let Some(unused_at) = self.unused_at.get_mut(key) {
+            *unused_at = (now + backlog).max(*unused_at);
+        } else if backlog > 0 {
+            self.insert(key, now + backlog, now);
         }
     }
 
@@ -70,13 +75,9 @@ impl Buckets {
         unused_at.saturating_sub(now)
     }
 
-    fn set(&mut self, key: &LimitKey, moment: u64, now: u64) {
-        if let Some(unused_at) = self.unused_at.get_mut(key) {
-            *unused_at = moment;
-        } else {
-            self.make_room(now);
-            self.unused_at.insert(key.clone(), moment);
-        }
+    fn insert(&mut self, key: &LimitKey, moment: u64, now: u64) {
+        self.make_room(now);
+        self.unused_at.insert(key.clone(), moment);
     }
 
     fn make_room(&mut self, now: u64) {
