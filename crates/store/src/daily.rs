@@ -1,8 +1,8 @@
 //! Limits of one day, which begins at midnight UTC by the store's own clock.
 //!
 //! What is counted is exact from the moment at which a limit is first named. It may only err by counting too much, and
-//! never for longer than that day: an attempt that was counted but never stored is counted until its task tries again
-//! or ends.
+//! never for longer than that day. An attempt that was counted but never stored counts until it is counted anew or its
+//! task ends; one of which it is learned after the end of its task that it has failed counts on.
 
 use std::time::Duration;
 
