@@ -33,7 +33,7 @@ impl FullDays {
     }
 
     /// Until when the account is left alone by tasks of that price.
-    fn until(&self, account: &AccountName, price: Money) -> Option<Instant> {
+    pub(crate) fn until(&self, account: &AccountName, price: Money) -> Option<Instant> {
         let full = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Full { until, bound } = full.get(account)?;
         let has_room = match bound {

@@ -23,8 +23,8 @@ use crate::{Setup, create, localize};
 
 /// How the accounts are while somebody asks.
 pub(crate) struct Circumstances<'a> {
-    /// How each candidate is.
-    pub(crate) condition: &'a dyn Fn(&Candidate) -> Condition,
+    /// How each candidate is for a task that costs so much.
+    pub(crate) condition: &'a dyn Fn(&Candidate, Money) -> Condition,
     /// Whose turn it is, by the public model.
     pub(crate) turn: &'a dyn Fn(&str) -> u64,
     /// Whether that is what a running gateway knows.
@@ -34,7 +34,7 @@ pub(crate) struct Circumstances<'a> {
 /// What `setup` makes of the request, where the gateway is reached at `base_url`. How accounts do at the moment is not
 /// known here: all are taken to be well, with room. The failure is that of a request that asks for what does not exist.
 pub fn explain(setup: &Setup, base_url: &str, question: &Question) -> Result<Explanation, Failure> {
-    let well = Circumstances { condition: &|_| Condition::default(), turn: &|_| 0, are_live: false };
+    let well = Circumstances { condition: &|_, _| Condition::default(), turn: &|_| 0, are_live: false };
     explain_under(&well, (setup, base_url), question)
 }
 
@@ -55,16 +55,16 @@ pub(crate) fn explain_under(
     let quoted = create::quote(setup, &request);
     let is_free = quoted.as_ref().is_ok_and(|quote| quote.prices.is_empty());
     let sends = Sends { setup, base_url, request: &request, is_free };
-    let condition = |candidate: &Candidate| {
-        let known = (circumstances.condition)(candidate);
-        Condition { cannot: sends.call(candidate).err(), ..known }
+    let known = |candidate: &Candidate| {
+        (circumstances.condition)(candidate, candidate.price(&request).unwrap_or(Money::ZERO))
     };
+    let condition =
+        |candidate: &Candidate| Condition { cannot: sends.call(candidate).err(), ..known(candidate) };
     let turn = (circumstances.turn)(&model.name);
     let seed = question.seed.as_deref().map_or(0, routing::seed);
     let asked = Asked { quote: quoted.as_ref().ok(), turn, ..Asked::new(&request, seed) };
     let plan = setup.router.plan(&asked, &condition);
-    let way =
-        |candidate: &Candidate| sends.way(candidate, (circumstances.condition)(candidate).time_to_result);
+    let way = |candidate: &Candidate| sends.way(candidate, known(candidate).time_to_result);
     let candidates = plan.candidates.iter().map(|planned| Considered {
         way: way(&planned.candidate),
         reason: explanation::reason(&planned.reason),

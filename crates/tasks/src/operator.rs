@@ -99,8 +99,9 @@ impl Operator {
             account.is_some_and(|(account, in_use)| *in_use >= account.concurrent_tasks)
         };
         let circumstances = Circumstances {
-            condition: &|candidate| Condition {
-                is_full: is_full(&candidate.account),
+            condition: &|candidate, price| Condition {
+                is_full: is_full(&candidate.account)
+                    || shared.full_days.until(&candidate.account, price).is_some(),
                 ..shared.health.condition(&setup, candidate)
             },
             turn: &|model| shared.health.turn(model),

@@ -3,13 +3,16 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use domain::{Account, AccountName, Failure, FailureKind};
+use domain::{Account, AccountName, Failure, FailureKind, Money};
 use limits::LimitKey;
 use routing::{Candidate, OutReason, Standing};
 use serde::Serialize;
 
 use super::Operator;
 use crate::Setup;
+
+/// What no account has left for one day.
+const MOST: Money = Money::from_billionths(i64::MAX);
 
 /// An account and how it does.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -32,6 +35,8 @@ pub struct AccountView {
     pub slots_in_use: u32,
     /// How many it may work on.
     pub slots: u32,
+    /// Whether it lately had no room in its day, or in that of its provider, for a task.
+    pub is_day_full: bool,
     /// Tasks that wait for it; one that waits for several accounts counts for each.
     pub waiting: usize,
     /// How long it lately took from a submission to the results, in milliseconds, by its own names of models.
@@ -112,6 +117,7 @@ impl Operator {
             share: condition.share,
             slots_in_use: in_use.get(&account.name).copied().unwrap_or_default(),
             slots: account.concurrent_tasks,
+            is_day_full: self.shared.full_days.until(&account.name, MOST).is_some(),
             waiting: waiting.get(&account.name).copied().unwrap_or_default(),
             time_to_result_ms: times.map(|(model, time)| (model, crate::explain::millis(time))).collect(),
         }

@@ -81,6 +81,24 @@ async fn an_account_that_is_out_says_why_and_a_resume_ends_that() {
 }
 
 #[tokio::test]
+async fn an_account_that_has_had_its_day_is_known_to_have_no_room() {
+    let up = good().await;
+    let mut once = account("a", &up.url);
+    once.daily.tasks = Some(1);
+    let stage = Stage::new(vec![once]).await;
+    let operator = operator(&stage);
+    assert!(!seen(&operator, "a").await.is_day_full);
+    let _worker = stage.work();
+    let first = stage.accept().await;
+    stage.ended(&first.id).await;
+    assert_eq!(operator.explain(&question(None)).await.unwrap().outcome, Outcome::Tried);
+    stage.accept().await;
+    until(&operator, "a", |account| account.is_day_full).await;
+    let explained = operator.explain(&question(None)).await.unwrap();
+    assert_eq!((explained.outcome, explained.rejected[0].code), (Outcome::Waits, "full"));
+}
+
+#[tokio::test]
 async fn every_attempt_of_a_task_is_shown_and_its_prompt_is_not() {
     let refusing = always(|| Answer::json(401, r#"{"error":{"message":"bad key"}}"#)).await;
     let up = good().await;
