@@ -132,3 +132,35 @@ fn price(held: &Held<'_>, account: &Account, upstream_model: &str) -> Money {
 fn next_attempt(task: &Task) -> u32 {
     task.attempts.last().map_or(1, |attempt| attempt.number + 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn over(bound: DailyBound, resets_in: Duration) -> OverDaily {
+        OverDaily { key: DailyKey::Account(AccountName::new("a")), bound, resets_in }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_account_that_was_full_is_left_alone_for_a_while_but_not_into_the_next_day() {
+        let (days, account) = (FullDays::default(), AccountName::new("a"));
+        assert_eq!(days.until(&account, Money::ZERO), None);
+        let hour = Duration::from_secs(3600);
+        for (resets_in, wait) in [(hour, FULL_FOR), (Duration::from_secs(1), Duration::from_secs(1))] {
+            let until = days.note(&account, &over(DailyBound::Tasks, resets_in));
+            assert_eq!(until, Instant::now() + wait);
+            assert_eq!(days.until(&account, Money::ZERO), Some(until));
+            tokio::time::advance(wait).await;
+            assert_eq!(days.until(&account, Money::ZERO), None);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_costs_less_than_is_left_may_go_to_an_account_without_room_for_more() {
+        let (days, account) = (FullDays::default(), AccountName::new("a"));
+        let left = Money::from_billionths(5);
+        let until = days.note(&account, &over(DailyBound::Spend { left }, FULL_FOR));
+        assert_eq!(days.until(&account, left), None);
+        assert_eq!(days.until(&account, Money::from_billionths(6)), Some(until));
+    }
+}
