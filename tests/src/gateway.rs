@@ -121,6 +121,22 @@ impl Gateway {
         (self.url, self.client, self.operator) = clients(&serving);
     }
 
+    /// Puts a new config file in the place of the old one, also for its next start.
+    ///
+    /// # Panics
+    /// If the file cannot be written.
+    pub fn set_config(&mut self, config: Value) {
+        let (file, new) = (self.config_file(), self.folder.path().join("new.yaml"));
+        std::fs::write(&new, config.to_string()).expect("a config file can be written");
+        std::fs::rename(&new, &file).expect("a file can take the place of another");
+        self.options.config = Some(config);
+    }
+
+    /// Tells it that its config has changed (SIGHUP).
+    pub fn hang_up(&self) {
+        self.process.signal("HUP");
+    }
+
     /// Changes an environment variable for its next start.
     pub fn set_variable(&mut self, name: &str, value: Option<&str>) {
         self.options.set(name, value);

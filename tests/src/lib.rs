@@ -5,6 +5,7 @@
 //! that stands for them; what they printed is shown when a story fails. Nothing is built here: the binary is the one
 //! that `FILMGATE_BIN` names, else the one beside the tests.
 
+pub mod begun;
 pub mod client;
 pub mod config;
 pub mod crowd;

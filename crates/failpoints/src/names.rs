@@ -58,6 +58,11 @@ pub const MECHANISMS: &[(&str, &str)] = &[
     ("callback_signature", "a callback of an upstream counts only with its signature"),
     ("dial_check", "the address that is dialled is vetted"),
     ("quarantine", "a task that crashes its worker again and again is put aside"),
+    ("account_pinned", "a task is asked about with the credential that it was submitted with"),
+    (
+        "key_of_the_routes",
+        "a request has the rights of its key in the version of the config whose routes it takes",
+    ),
 ];
 
 /// Whether a table has that name.

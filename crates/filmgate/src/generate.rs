@@ -99,7 +99,7 @@ impl Gateway {
             access: Access::default(),
             dialect: None,
         });
-        let running = Running::start(&config, None).await?;
+        let running = Box::pin(Running::start(&config, None)).await?;
         let url = running.url.clone();
         Ok(Self { upstream, url, key, running: Some(running), lent: None })
     }

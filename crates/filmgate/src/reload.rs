@@ -153,6 +153,11 @@ fn prepare(
     if inputs == *applied {
         return (inputs, Ok(None));
     }
+    // Good for a start, and at run time the end of all that is served.
+    if let Some(path) = options.data.config.config.as_deref().filter(|path| inputs.holds_nothing(path)) {
+        let problem = format!("{}: it is empty, as a file is that could not be written", path.display());
+        return (inputs, Err(vec![problem]));
+    }
     let at_start = AtStart::of(&config, &inputs);
     let prepared = setup::build(&config, sandbox_url)
         .map(|setup| Some(Prepared { setup, at_start, watch: config.reload }))

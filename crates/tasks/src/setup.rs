@@ -17,7 +17,8 @@ const QUEUE_MAX: usize = 100_000;
 /// Bytes of a digest in the version of an account.
 const VERSION_BYTES: usize = 8;
 
-/// One version of it.
+/// One version of it. What it shows of itself has no secret.
+#[derive(Debug)]
 pub struct Setup {
     /// The public models.
     pub catalogue: Catalogue,
@@ -90,7 +91,8 @@ impl CurrentSetup {
     pub(crate) fn account(&self, attempt: &NewAttempt) -> Option<Arc<Account>> {
         let named = self.get().accounts.get(&attempt.account).cloned();
         let version = &attempt.account_version;
-        if named.as_ref().is_some_and(|account| version.is_empty() || account.version == *version) {
+        let is_it = |account: &Arc<Account>| version.is_empty() || account.version == *version;
+        if named.as_ref().is_some_and(is_it) || failpoints::removed("account_pinned") {
             return named;
         }
         let mut past = self.past();

@@ -70,6 +70,8 @@ mechanisms! {
     callback_signature: scenarios, besides [], says "a forged callback was taken";
     dial_check: scenarios, besides [], says "a trap was called";
     quarantine: scenarios, besides [], says "is not in quarantine";
+    account_pinned: scenarios, besides [], says "a task was asked about with another credential";
+    key_of_the_routes: scenarios, besides [], says "a key that is gone made a task";
 }
 
 #[test]

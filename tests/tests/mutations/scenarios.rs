@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use http::Method;
+use http::{Method, StatusCode};
 use serde_json::{Value, json};
+use tests::begun::Begun;
 use tests::client::filled;
 use tests::config::{account, image, model, of, route};
 use tests::house::{Fate, House, Told, Wish};
@@ -108,4 +109,49 @@ async fn quarantine() {
     .await;
     assert_eq!(crashes().await, 3.0, "the poison is not in quarantine");
     gateway.succeeded("images", &image("neighbour")).await;
+}
+
+/// The file that the credential is in changes while a task runs.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn account_pinned() {
+    let sandbox = SandboxProcess::start().await;
+    let folder = tempfile::tempdir().expect("a folder for the credential");
+    let credential = folder.path().join("credential");
+    std::fs::write(&credential, "the-old-one").expect("a file can be written");
+    let mut main = account("main", "v2", &sandbox.url());
+    main["credential"] = json!(format!("file:{}", credential.display()));
+    let gateway = Gateway::with_config(of(vec![main], vec![route(model::V2_IMAGE, &["main"])])).await;
+    gateway.create("images", &image("[sandbox:never]")).await;
+    let polls = async || sandbox.ledger().await.calls("v2.poll");
+    eventually("a poll", async || (polls().await > 0).then_some(())).await;
+    std::fs::write(&credential, "the-new-one").expect("a file can be written");
+    gateway.hang_up();
+    eventually("the new credential", async || {
+        (gateway.metric("filmgate_config_revision", &[]).await == 2.0).then_some(())
+    })
+    .await;
+    // One may have been under way.
+    let before = polls().await;
+    eventually("polls", async || (polls().await > before + 1).then_some(())).await;
+    let others = sandbox.ledger().await.calls_with("the-new-one", "v2.poll");
+    assert_eq!(others, 0, "a task was asked about with another credential");
+}
+
+/// The key goes while the request is under way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn key_of_the_routes() {
+    let sandbox = SandboxProcess::start().await;
+    let config: Value = tests::config::config(&sandbox.url());
+    let mut with_key = config.clone();
+    with_key["keys"] = json!([{ "name": "short-lived", "key": "env:SHORT_LIVED_KEY" }]);
+    let key = "the-key-that-will-be-gone";
+    let mut gateway = Gateway::start(Options::config(with_key).variable("SHORT_LIVED_KEY", key)).await;
+    let begun = Begun::new(gateway.url(), "/v2/images/generations", key, &image("late")).await;
+    gateway.set_config(config);
+    gateway.hang_up();
+    eventually("the config without it", async || {
+        (gateway.metric("filmgate_config_revision", &[]).await == 2.0).then_some(())
+    })
+    .await;
+    assert_eq!(begun.finish().await, StatusCode::UNAUTHORIZED, "a key that is gone made a task");
 }

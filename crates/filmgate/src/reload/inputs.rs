@@ -34,6 +34,11 @@ impl Inputs {
         Some(digest.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
+    /// Whether the file at `path` could be read and was empty.
+    pub(crate) fn holds_nothing(&self, path: &Path) -> bool {
+        self.digests.get(path) == Some(&digest(&Ok(String::new())))
+    }
+
     /// Whether there are none.
     pub(crate) fn is_empty(&self) -> bool {
         self.digests.is_empty()
