@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use domain::{Account, Draft, FailureKind, Task, TaskId};
+use domain::{Account, AccountName, Draft, FailureKind, Task, TaskId};
+use limits::{Holding, LimitKey, Limiter as _};
 
 use crate::CLIP;
 use crate::stage::{PATIENCE, Stage, account, client, draft};
@@ -110,6 +111,29 @@ async fn a_task_waits_for_every_account_that_may_serve_it_and_nobody_is_faster()
         succeeded += usize::from(task.state.name() == "succeeded");
     }
     assert_eq!((succeeded, stuck.seen(SUBMIT), up.seen(SUBMIT)), (5, 1, 5));
+}
+
+#[tokio::test]
+async fn nobody_takes_a_slot_while_another_waits_for_it() {
+    let gate = Gate::default();
+    let up = gate.upstream().await;
+    let stage = Stage::new(vec![narrow("a", &up)]).await;
+    // Another gateway has the only slot, and gives it back without a word.
+    let keys = vec![LimitKey::Account(AccountName::new("a"))];
+    let elsewhere = Holding { task: TaskId::new("elsewhere"), keys: keys.clone() };
+    stage.limiter.hold(std::slice::from_ref(&elsewhere), PATIENCE).await;
+    let _worker = stage.work();
+    let mut tasks = vec![("first", accept(&stage, "first", "first").await)];
+    stage.until_queued("a", 1.0).await;
+    stage.limiter.release(&elsewhere).await;
+    for owner in ["second", "third"] {
+        tasks.push((owner, accept(&stage, owner, owner).await));
+    }
+    gate.open();
+    for (owner, id) in &tasks {
+        assert_eq!(ended(&stage, owner, id).await.state.name(), "succeeded");
+    }
+    assert_eq!(prompts(&up)[0], "first");
 }
 
 #[tokio::test]

@@ -32,6 +32,7 @@ pub(crate) struct Stage {
     pub(crate) service: TaskService,
     pub(crate) shared: Arc<Shared>,
     pub(crate) store: Arc<SqliteStore>,
+    pub(crate) limiter: Arc<LocalLimiter>,
     registry: prometheus::Registry,
     setup: CurrentSetup,
     accounts: Vec<Account>,
@@ -157,6 +158,7 @@ impl Stage {
         let path = folder.path().join("tasks.db");
         let store = Arc::new(SqliteStore::open_exclusive(path, SqliteSettings::default()).unwrap());
         let setup = CurrentSetup::new(setup_of(&accounts));
+        let limiter = Arc::new(LocalLimiter::new(100));
         let parts = Parts {
             store: Arc::clone(&store) as Arc<dyn TaskStore>,
             setup: setup.clone(),
@@ -166,7 +168,7 @@ impl Stage {
                 idle_per_host_max: 4,
                 allow: allowed(&settings),
             }),
-            limiter: Arc::new(LocalLimiter::new(100)),
+            limiter: Arc::clone(&limiter) as Arc<dyn limits::Limiter>,
             assets: AssetStorage::new(folder.path().join("assets")),
             spool: tasks::Spool::open(&folder.path().join("handles.spool"), 1 << 20).unwrap(),
             settings: settings.clone(),
@@ -174,7 +176,7 @@ impl Stage {
         let registry = prometheus::Registry::new();
         let shared = Shared::new(parts, &registry).await.unwrap();
         let service = TaskService::new(Arc::clone(&shared));
-        Self { service, shared, store, registry, setup, accounts, settings, folder }
+        Self { service, shared, store, limiter, registry, setup, accounts, settings, folder }
     }
 
     /// From now on another setup counts: the one of the start, changed.
