@@ -174,3 +174,114 @@ fn version(account: &Account) -> String {
     }
     digest.finalize().iter().take(VERSION_BYTES).map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::{Credential, DailyLimits, OnUnknown};
+
+    use super::*;
+
+    fn account(name: &str, credential: &str) -> Account {
+        Account {
+            name: AccountName::new(name),
+            provider: "v2".into(),
+            base_url: "https://api.example.com".into(),
+            files_url: None,
+            callback_secret: None,
+            callback_keys_url: None,
+            official: false,
+            credential: Credential::new(credential),
+            requests_per_minute: 1,
+            concurrent_tasks: 1,
+            daily: DailyLimits::default(),
+            regions: Vec::new(),
+            version: String::new(),
+            pace: None,
+            on_unknown: OnUnknown::default(),
+        }
+    }
+
+    fn setup(accounts: impl IntoIterator<Item = Account>) -> Setup {
+        Setup::new(Catalogue::builtin(), Router::new([], 0), accounts)
+    }
+
+    /// An attempt that is made with the account of that name now.
+    fn attempt(current: &CurrentSetup, name: &str) -> NewAttempt {
+        let account = Arc::clone(&current.get().accounts[&AccountName::new(name)]);
+        NewAttempt {
+            account: account.name.clone(),
+            provider: account.provider.clone(),
+            upstream_model: "m".into(),
+            account_version: account.version.clone(),
+        }
+    }
+
+    /// The credential that is presented for an attempt.
+    fn presented(current: &CurrentSetup, attempt: &NewAttempt) -> Option<String> {
+        current.account(attempt).map(|account| account.credential.expose().to_owned())
+    }
+
+    #[test]
+    fn a_version_is_of_the_name_the_provider_the_address_and_the_credential() {
+        let one = account("a", "c");
+        let others = [
+            Account { name: AccountName::new("b"), ..one.clone() },
+            Account { provider: "kie".into(), ..one.clone() },
+            Account { base_url: "https://api.example.org".into(), ..one.clone() },
+            Account { credential: Credential::new("d"), ..one.clone() },
+            Account { name: AccountName::new("av"), provider: "2".into(), ..one.clone() },
+        ];
+        let versions: HashSet<String> = others.iter().chain([&one]).map(version).collect();
+        assert_eq!(versions.len(), 6);
+        let same =
+            Account { requests_per_minute: 7, official: true, regions: vec!["eu".into()], ..one.clone() };
+        assert_eq!(version(&same), version(&one), "what is not part of it may change at any time");
+        assert_eq!(version(&one).len(), 2 * VERSION_BYTES);
+    }
+
+    #[test]
+    fn an_attempt_keeps_its_account_until_nobody_needs_it() {
+        let current = CurrentSetup::new(setup([account("a", "one"), account("b", "one")]));
+        let (of_a, of_b) = (attempt(&current, "a"), attempt(&current, "b"));
+        let before = current.replace(setup([account("a", "two")]));
+        assert_eq!(presented(&current, &of_a).as_deref(), Some("one"), "changed");
+        assert_eq!(presented(&current, &of_b).as_deref(), Some("one"), "removed");
+        let of_new_a = attempt(&current, "a");
+        assert_eq!(presented(&current, &of_new_a).as_deref(), Some("two"));
+        assert_eq!(current.idle_versions(), [""; 0], "a submission may still begin with the setup before");
+
+        drop(before);
+        assert_eq!(current.idle_versions().len(), 2);
+        let held = current.account(&of_b);
+        assert_eq!(current.idle_versions(), [of_a.account_version.clone()]);
+        drop(held);
+        current.forget(&current.idle_versions(), &HashSet::from([of_a.account_version.clone()]));
+        assert_eq!(presented(&current, &of_a).as_deref(), Some("one"), "a task is under way with it");
+        assert_eq!(presented(&current, &of_b), None);
+
+        current.replace(setup([account("a", "one")]));
+        let retired: Vec<_> = current.retired().iter().map(|account| account.version.clone()).collect();
+        assert_eq!(retired, [of_new_a.account_version], "what is current again is not retired");
+        assert_eq!(presented(&current, &of_a).as_deref(), Some("one"));
+    }
+
+    #[test]
+    fn of_a_version_that_nobody_knows_the_account_of_that_name_and_provider_is_taken() {
+        let current = CurrentSetup::new(setup([account("a", "now")]));
+        let known = attempt(&current, "a");
+        let lost = NewAttempt { account_version: "of a process before".into(), ..known.clone() };
+        assert_eq!(presented(&current, &lost).as_deref(), Some("now"));
+        assert_eq!(
+            current.idle_versions(),
+            [lost.account_version.clone()],
+            "remembered, so that it is told once"
+        );
+        current.forget(&current.idle_versions(), &HashSet::new());
+        assert_eq!(current.idle_versions(), [""; 0]);
+        let unversioned = NewAttempt { account_version: String::new(), ..known };
+        assert_eq!(presented(&current, &unversioned).as_deref(), Some("now"));
+        assert_eq!(current.idle_versions(), [""; 0]);
+        let elsewhere = NewAttempt { provider: "kie".into(), ..lost };
+        assert_eq!(presented(&current, &elsewhere), None, "another provider is not asked about it");
+    }
+}
