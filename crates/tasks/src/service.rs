@@ -98,7 +98,7 @@ impl TaskService {
     pub fn models(&self) -> Vec<ModelListing> {
         let setup = self.shared.setup.get();
         let served = setup.catalogue.iter().filter(|model| setup.router.serves(&model.name));
-        served.map(|model| ModelListing { name: model.name.clone(), scope: model.scope }).collect()
+        served.map(ModelListing::from).collect()
     }
 
     /// The asset of that id, for whoever knows it, until it expires: ids cannot be guessed.

@@ -37,11 +37,12 @@ pub(crate) fn failure(status: StatusCode, failure: &Failure, body: &impl Seriali
     reply
 }
 
-/// The list of models in the shape that the field has made its own; each name once, with its scopes.
+/// The list of models in the shape that the field has made its own; each name once, with its scopes. Those of one name
+/// are expected together.
 pub(crate) fn models(models: &[ModelListing]) -> Reply {
-    let mut data: Vec<ModelEntry<'_>> = Vec::new();
+    let mut data: Vec<ModelEntry<'_>> = Vec::with_capacity(models.len());
     for model in models {
-        match data.iter_mut().find(|entry| entry.id == model.name) {
+        match data.last_mut().filter(|entry| entry.id == model.name) {
             Some(entry) => entry.scopes.push(model.scope.as_str()),
             None => data.push(ModelEntry {
                 id: &model.name,
@@ -49,10 +50,28 @@ pub(crate) fn models(models: &[ModelListing]) -> Reply {
                 created: 0,
                 owned_by: OWNER,
                 scopes: vec![model.scope.as_str()],
+                aliases: &model.aliases,
+                deprecated: model.deprecated,
+                replaced_by: model.replaced_by.as_deref(),
             }),
         }
     }
     json(StatusCode::OK, &ModelList { object: "list", data })
+}
+
+/// What lists say of a model that have a text for it: what it makes, whether to leave it, its other names.
+pub(crate) fn description(model: &ModelListing) -> String {
+    let mut text = model.scope.as_str().to_owned();
+    if model.deprecated {
+        text += "; deprecated";
+    }
+    if let Some(successor) = &model.replaced_by {
+        text += &format!(", use {successor}");
+    }
+    if !model.aliases.is_empty() {
+        text += &format!("; also {}", model.aliases.join(", "));
+    }
+    text
 }
 
 /// The list of models.
@@ -72,6 +91,12 @@ struct ModelEntry<'a> {
     owned_by: &'static str,
     /// What it makes: `videos`.
     scopes: Vec<&'static str>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    aliases: &'a [String],
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    deprecated: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replaced_by: Option<&'a str>,
 }
 
 /// Rounded up, and at least 1: a client that waits 0 seconds comes back too early.

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use domain::{Call, Draft, DraftUpload, Failure, LimitStatus, Reply, Scope, Task, TaskId, Timestamp};
+use domain::{
+    Call, Draft, DraftUpload, Failure, LimitStatus, ModelSpec, Reply, Scope, Task, TaskId, Timestamp,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::{answer, key};
@@ -321,4 +323,22 @@ pub struct ModelListing {
     pub name: String,
     /// What it makes.
     pub scope: Scope,
+    /// Its other names.
+    pub aliases: Vec<String>,
+    /// Whether clients should leave it.
+    pub deprecated: bool,
+    /// The public model to go to instead.
+    pub replaced_by: Option<String>,
+}
+
+impl From<&ModelSpec> for ModelListing {
+    fn from(spec: &ModelSpec) -> Self {
+        Self {
+            name: spec.name.clone(),
+            scope: spec.scope,
+            aliases: spec.aliases.clone(),
+            deprecated: spec.deprecated,
+            replaced_by: spec.replaced_by.clone(),
+        }
+    }
 }

@@ -2,4 +2,5 @@
 
 mod health;
 mod plan;
+mod successors;
 mod world;

@@ -1,7 +1,7 @@
 //! A call through a dialect: decoded, and what it asks for answered.
 
 use ::bytes::Bytes;
-use domain::{Draft, DraftMedia, FailureKind, GenerationRequest, Scope, Task, TaskId};
+use domain::{Draft, DraftMedia, FailureKind, GenerationRequest, ModelSpec, Scope, Task, TaskId};
 use fastrand::Rng;
 use translation::{
     Cancelled, DIALECTS, Dialect, Endpoint, Intent, Links, ModelListing, PROVIDERS, Page, Upload,
@@ -100,7 +100,12 @@ fn check_answers(dialect: &dyn Dialect, endpoint: &Endpoint, task: &Task, links:
         4 => check_answer(&dialect.encode_callback(task, links)),
         5 => check_answer(&dialect.encode_upload(endpoint, &upload(&task.id, links), links)),
         6 => {
-            let listing = ModelListing { name: task.request.prompt.clone(), scope: task.request.scope };
+            let listing = ModelListing::from(&ModelSpec {
+                aliases: vec![task.request.prompt.clone()],
+                deprecated: random.bool(),
+                replaced_by: Some(task.request.model.clone()),
+                ..ModelSpec::new(&task.request.prompt, task.request.scope)
+            });
             check_answer(&dialect.encode_models(&[listing]));
         }
         // A result may be bytes of any kind.

@@ -80,6 +80,7 @@ impl Dialect for Gemini {
         let models = videos.map(|model| Model {
             name: format!("models/{}", model.name),
             display_name: &model.name,
+            description: answer::description(model),
             supported_generation_methods: [PREDICT],
         });
         answer::json(StatusCode::OK, &ModelList { models: models.collect() })

@@ -59,5 +59,6 @@ pub(super) struct Model<'a> {
     /// `models/` and the name.
     pub(super) name: String,
     pub(super) display_name: &'a str,
+    pub(super) description: String,
     pub(super) supported_generation_methods: [&'static str; 1],
 }

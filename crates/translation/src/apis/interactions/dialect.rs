@@ -111,11 +111,11 @@ impl Dialect for Interactions {
         let mut entries: Vec<ModelEntry> = Vec::new();
         for model in models {
             // A name that makes several things is there once.
-            if !entries.iter().any(|entry| entry.display_name == model.name) {
+            if entries.last().is_none_or(|entry| entry.display_name != model.name) {
                 entries.push(ModelEntry {
                     name: format!("models/{}", model.name),
                     display_name: model.name.clone(),
-                    description: model.scope.as_str().to_owned(),
+                    description: answer::description(model),
                 });
             }
         }

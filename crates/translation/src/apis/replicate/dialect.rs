@@ -102,12 +102,12 @@ impl Dialect for Replicate {
         let mut results: Vec<ModelEntry<'_>> = Vec::new();
         for model in models {
             // A name that makes several things is there once.
-            if !results.iter().any(|entry| entry.name == model.name) {
+            if results.last().is_none_or(|entry| entry.name != model.name) {
                 results.push(ModelEntry {
                     url: "",
                     owner: names::OWNER,
                     name: &model.name,
-                    description: model.scope.as_str(),
+                    description: answer::description(model),
                     visibility: "public",
                     run_count: 0,
                 });

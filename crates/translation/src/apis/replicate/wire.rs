@@ -267,7 +267,7 @@ pub(super) struct ModelEntry<'a> {
     pub(super) url: &'static str,
     pub(super) owner: &'static str,
     pub(super) name: &'a str,
-    pub(super) description: &'static str,
+    pub(super) description: String,
     pub(super) visibility: &'static str,
     pub(super) run_count: u64,
 }
