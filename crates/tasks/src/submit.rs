@@ -30,16 +30,17 @@ pub(crate) async fn step(held: Held<'_>) -> Result<(), StepError> {
         Turn::Busy => return held.put_back(BUSY_RETRY_AFTER).await,
     };
     let plan = first_plan(&held, granted.as_ref());
-    let choice = choose::choose(&held, &plan, granted).await;
-    if let Choice::Queue(places) = choice {
-        return queue_up(held, &places).await;
-    }
-    shared.waiting.leave(&held.task.id);
-    match choice {
-        Choice::Send(sending) => send(held, *sending).await,
-        Choice::Later(after) => held.put_back(after).await,
+    match choose::choose(&held, &plan, granted).await {
+        Choice::Queue(places) => queue_up(held, &places).await,
+        Choice::Send(sending) => {
+            shared.waiting.leave(&held.task.id);
+            send(held, *sending).await
+        }
+        Choice::Later(after) => {
+            shared.waiting.leave(&held.task.id);
+            held.put_back(after).await
+        }
         Choice::Nobody(failure) => held.fail(failure).await,
-        Choice::Queue(_) => unreachable!("it was dealt with above"),
     }
 }
 
