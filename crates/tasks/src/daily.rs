@@ -5,10 +5,12 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use domain::{Account, AccountName, Client, DailyLimits, Failure, FailureKind, Money, Task, with_sources};
-use store::{DailyBound, DailyKey, DailyLimit, DailyVerdict, OverDaily};
+use store::{DailyBound, DailyKey, DailyLimit, DailyUse, DailyVerdict, OverDaily, StoreError};
 use tokio::time::Instant;
 
 use crate::held::Held;
+use crate::setup::Setup;
+use crate::shared::Shared;
 
 /// How long an account is left alone whose day is full: the day may end, and what fails gives its part back.
 const FULL_FOR: Duration = Duration::from_secs(15);
@@ -33,7 +35,7 @@ impl FullDays {
     }
 
     /// Until when the account is left alone by tasks of that price.
-    pub(crate) fn until(&self, account: &AccountName, price: Money) -> Option<Instant> {
+    fn until(&self, account: &AccountName, price: Money) -> Option<Instant> {
         let full = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Full { until, bound } = full.get(account)?;
         let has_room = match bound {
@@ -41,6 +43,35 @@ impl FullDays {
             DailyBound::Spend { left } => price <= *left,
         };
         (!has_room && Instant::now() < *until).then_some(*until)
+    }
+}
+
+/// What is used today of the days of accounts, each with that of its provider, as the store has counted it.
+pub(crate) struct Days(HashMap<AccountName, Vec<(DailyLimits, DailyUse)>>);
+
+impl Days {
+    /// Those of all accounts that have such limits.
+    pub(crate) async fn today(shared: &Shared, setup: &Setup) -> Result<Self, StoreError> {
+        let mut days = HashMap::new();
+        for (name, account) in &setup.accounts {
+            let limits = of_account(setup, account);
+            let keys: Vec<DailyKey> = limits.iter().map(|limit| limit.key.clone()).collect();
+            if !keys.is_empty() {
+                let used = shared.store.used_today(&keys).await?;
+                days.insert(name.clone(), limits.into_iter().map(|limit| limit.limits).zip(used).collect());
+            }
+        }
+        Ok(Self(days))
+    }
+
+    /// Whether the account has no room for a task of that price.
+    pub(crate) fn is_full(&self, account: &AccountName, price: Money) -> bool {
+        let is_full = |(limits, used): &(DailyLimits, DailyUse)| {
+            let left = limits.spend.map(|max| max.checked_sub(used.spend).unwrap_or_default());
+            limits.tasks.is_some_and(|max| used.tasks >= max)
+                || left.is_some_and(|left| price > Money::ZERO && price > left)
+        };
+        self.0.get(account).is_some_and(|days| days.iter().any(is_full))
     }
 }
 
@@ -83,7 +114,7 @@ pub(crate) fn full_until(held: &Held<'_>, account: &Account, upstream_model: &st
 /// Counts the attempt that is about to be made in the days of the account and of its provider; or says until when the
 /// account is to be left alone.
 pub(crate) async fn take(held: &Held<'_>, account: &Account, upstream_model: &str) -> Result<(), Instant> {
-    let limits = of_account(held, account);
+    let limits = of_account(&held.shared.setup.get(), account);
     if limits.is_empty() {
         return Ok(());
     }
@@ -100,7 +131,7 @@ pub(crate) async fn take(held: &Held<'_>, account: &Account, upstream_model: &st
 
 /// The attempt is not made after all. What the store does not take back is counted until the task tries again or ends.
 pub(crate) async fn give_back(held: &Held<'_>, account: &Account) {
-    if of_account(held, account).is_empty() {
+    if of_account(&held.shared.setup.get(), account).is_empty() {
         return;
     }
     let nothing =
@@ -111,8 +142,8 @@ pub(crate) async fn give_back(held: &Held<'_>, account: &Account) {
 }
 
 /// What the attempts of an account count in today. Nothing where there is no bound.
-fn of_account(held: &Held<'_>, account: &Account) -> Vec<DailyLimit> {
-    let of_provider = held.shared.setup.get().provider(&account.provider).daily;
+fn of_account(setup: &Setup, account: &Account) -> Vec<DailyLimit> {
+    let of_provider = setup.provider(&account.provider).daily;
     bounded([
         (DailyKey::Account(account.name.clone()), account.daily),
         (DailyKey::Provider(account.provider.clone()), of_provider),

@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 use store::DeliveryState;
 use subtle::ConstantTimeEq as _;
 
+use crate::daily::Days;
 use crate::explain::{Circumstances, Explanation, Question, explain_under};
 use crate::reload::{Reloaded, Reloads};
 use crate::shared::{Shared, store_failure};
@@ -94,14 +95,14 @@ impl Operator {
     pub async fn explain(&self, question: &Question) -> Result<Explanation, Failure> {
         let (shared, setup) = (&self.shared, self.shared.setup.get());
         let in_use = self.in_use(&setup).await;
+        let days = Days::today(shared, &setup).await.map_err(|error| store_failure(&error))?;
         let is_full = |name: &AccountName| {
             let account = setup.accounts.get(name).zip(in_use.get(name));
             account.is_some_and(|(account, in_use)| *in_use >= account.concurrent_tasks)
         };
         let circumstances = Circumstances {
             condition: &|candidate, price| Condition {
-                is_full: is_full(&candidate.account)
-                    || shared.full_days.until(&candidate.account, price).is_some(),
+                is_full: is_full(&candidate.account) || days.is_full(&candidate.account, price),
                 ..shared.health.condition(&setup, candidate)
             },
             turn: &|model| shared.health.turn(model),

@@ -49,7 +49,7 @@ async fn try_answer(
     let path = head.uri.path().strip_prefix(PREFIX).unwrap_or_default();
     let segments: Vec<&str> = path.split('/').collect();
     match (head.method.as_str(), segments.as_slice()) {
-        ("GET" | "HEAD", ["accounts"]) => Ok(json!({ "accounts": operator.accounts().await })),
+        ("GET" | "HEAD", ["accounts"]) => Ok(json!({ "accounts": operator.accounts().await? })),
         ("POST", ["accounts", name, "drain"]) => Ok(json!(operator.drain(name).await?)),
         ("POST", ["accounts", name, "resume"]) => Ok(json!(operator.resume(name).await?)),
         ("GET" | "HEAD", ["tasks", id]) => Ok(json!(operator.task(id).await?)),

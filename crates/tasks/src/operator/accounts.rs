@@ -10,9 +10,11 @@ use serde::Serialize;
 
 use super::Operator;
 use crate::Setup;
+use crate::daily::Days;
+use crate::shared::store_failure;
 
-/// What no account has left for one day.
-const MOST: Money = Money::from_billionths(i64::MAX);
+/// The least that a task can cost which is not free.
+const LEAST: Money = Money::from_billionths(1);
 
 /// An account and how it does.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -35,7 +37,7 @@ pub struct AccountView {
     pub slots_in_use: u32,
     /// How many it may work on.
     pub slots: u32,
-    /// Whether it lately had no room in its day, or in that of its provider, for a task.
+    /// Whether its day, or that of its provider, has no room for any task that costs something.
     pub is_day_full: bool,
     /// Tasks that wait for it; one that waits for several accounts counts for each.
     pub waiting: usize,
@@ -45,14 +47,15 @@ pub struct AccountView {
 
 impl Operator {
     /// All accounts, by name.
-    pub async fn accounts(&self) -> Vec<AccountView> {
+    pub async fn accounts(&self) -> Result<Vec<AccountView>, Failure> {
         let setup = self.shared.setup.get();
+        let days = Days::today(&self.shared, &setup).await.map_err(|error| store_failure(&error))?;
         let in_use = self.in_use(&setup).await;
         let waiting: HashMap<AccountName, usize> = self.shared.waiting.lengths().into_iter().collect();
-        let view = |account: &Arc<Account>| self.view(&setup, account, (&in_use, &waiting));
+        let view = |account: &Arc<Account>| self.view(&setup, account, (&days, &in_use, &waiting));
         let mut views: Vec<AccountView> = setup.accounts.values().map(view).collect();
         views.sort_by(|one, other| one.name.cmp(&other.name));
-        views
+        Ok(views)
     }
 
     /// From now on the account gets no new work; what it works on goes on. Until it is resumed, or the process ends.
@@ -85,7 +88,7 @@ impl Operator {
 
     async fn changed(&self, setup: &Setup, name: &str) -> Result<AccountView, Failure> {
         self.shared.metrics.accounts.standings(&self.shared.health.standings(setup));
-        let all = self.accounts().await;
+        let all = self.accounts().await?;
         all.into_iter().find(|view| view.name == name).ok_or_else(|| unknown(name))
     }
 
@@ -93,7 +96,7 @@ impl Operator {
         &self,
         setup: &Setup,
         account: &Account,
-        (in_use, waiting): (&HashMap<AccountName, u32>, &HashMap<AccountName, usize>),
+        (days, in_use, waiting): (&Days, &HashMap<AccountName, u32>, &HashMap<AccountName, usize>),
     ) -> AccountView {
         // No model in particular: how an account stands is the same for all.
         let any = Candidate::new(account.name.clone(), "");
@@ -117,7 +120,7 @@ impl Operator {
             share: condition.share,
             slots_in_use: in_use.get(&account.name).copied().unwrap_or_default(),
             slots: account.concurrent_tasks,
-            is_day_full: self.shared.full_days.until(&account.name, MOST).is_some(),
+            is_day_full: days.is_full(&account.name, LEAST),
             waiting: waiting.get(&account.name).copied().unwrap_or_default(),
             time_to_result_ms: times.map(|(model, time)| (model, crate::explain::millis(time))).collect(),
         }

@@ -271,7 +271,7 @@ async fn how_long_an_account_takes_is_learnt_from_its_results() {
     let up = taking(|_, _| None).await;
     let stage = Stage::new(vec![account("first", &up.url)]).await;
     let times = || async {
-        let accounts = Operator::new(Arc::clone(&stage.shared), None).accounts().await;
+        let accounts = Operator::new(Arc::clone(&stage.shared), None).accounts().await.unwrap();
         accounts[0].time_to_result_ms.clone()
     };
     assert!(times().await.is_empty());
