@@ -263,22 +263,28 @@ fn served_by(name: &str, sandbox: &SandboxProcess, credential: &Path) -> Value {
 }
 
 #[tokio::test]
-async fn a_removed_account_finishes_what_it_has_and_what_waits_for_it_fails_and_is_free() {
+async fn a_removed_account_finishes_what_it_has_and_what_nobody_serves_any_more_fails() {
     let sandbox = SandboxProcess::start().await;
     let secrets = tempfile::tempdir().unwrap();
     let (old, new) = (secrets.path().join("old"), secrets.path().join("new"));
     std::fs::write(&old, OLD).unwrap();
     std::fs::write(&new, NEW).unwrap();
-    let mut gateway = Gateway::with_config(served_by("first", &sandbox, &old)).await;
+    let mut config = served_by("first", &sandbox, &old);
+    config["routes"].as_array_mut().unwrap().push(route(model::V2_AUDIO, &["first"]));
+    let mut gateway = Gateway::with_config(config).await;
     let running = gateway.create("images", &image("running [sandbox:slow=6s]")).await;
     eventually("a submit", async || (sandbox.ledger().await.len() == 1).then_some(())).await;
     let waiting = gateway.create("images", &image("waiting")).await;
+    let sound = json!({ "prompt": "waiting", "model": model::V2_AUDIO });
+    let sound = gateway.create("audio", &sound).await;
 
     gateway.set_config(served_by("second", &sandbox, &new));
     gateway.hang_up();
     applied(&gateway, 2.0).await;
     let refused = gateway.ended("images", &waiting).await;
     assert_eq!(refused["status"], "FAILURE", "its price was agreed for an account that is gone: {refused}");
+    let unserved = gateway.ended("audio", &sound).await;
+    assert_eq!(unserved["status"], "FAILURE", "nobody makes such sounds now: {unserved}");
     let released = [("kind", "release")];
     assert_eq!(gateway.metric("filmgate_ledger_units_total", &released).await, 0.25);
 
