@@ -12,8 +12,8 @@ use crate::problem::{Place, Problems};
 
 /// The deepest nesting that is read.
 const DEPTH_MAX: usize = 32;
-/// The most values that are read, after anchors are followed.
-const NODES_MAX: usize = 20_000;
+/// The most values that are read, after anchors are followed: enough for hundreds of models at twenty accounts each.
+const NODES_MAX: usize = 100_000;
 
 /// One value.
 #[derive(Debug, Clone)]

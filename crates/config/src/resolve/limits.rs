@@ -12,8 +12,8 @@ use crate::resolve::accounts;
 use crate::sections::{Health, Limits, SharedLimits};
 use crate::settings::ProviderBound;
 
-/// Checks the sections on limits and on the health of accounts.
-pub(super) fn check(limits: &Limits, health: &Health, findings: &mut Findings<'_>) {
+/// Checks the section on limits.
+pub(super) fn check(limits: &Limits, findings: &mut Findings<'_>) {
     findings.positive("limits.requests_per_minute", limits.requests_per_minute == 0);
     check_burst("limits", limits.requests_burst, limits.requests_per_minute, findings);
     findings.positive("limits.concurrent_tasks", limits.concurrent_tasks == 0);
@@ -24,6 +24,10 @@ pub(super) fn check(limits: &Limits, health: &Health, findings: &mut Findings<'_
     if let Some(shared) = &limits.shared {
         check_shared(shared, findings);
     }
+}
+
+/// Checks the section on the health of accounts.
+pub(super) fn check_health(health: &Health, findings: &mut Findings<'_>) {
     findings.positive("health.failures_max", health.failures_max == 0);
     findings.positive("health.window", health.window.is_zero());
     findings.positive("health.eject_for", health.eject_for.is_zero());
