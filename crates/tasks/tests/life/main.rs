@@ -3,6 +3,7 @@
 
 mod ambiguous;
 mod callbacks;
+mod daily;
 mod endings;
 mod follow;
 mod hints;
