@@ -18,11 +18,34 @@ const FILES: u32 = 500;
 const MODELS: [&str; 6] = ["veo3.1", "veo3.1-fast", "nano-banana", "film", "reel", "nothing"];
 const ACCOUNTS: [&str; 4] = ["first", "second", "sandbox-v2", "nobody"];
 
+/// Whether limits can be shared by such a URL.
+const SHARED_URLS: [(&str, bool); 16] = [
+    ("redis://127.0.0.1:1", true),
+    ("redis://localhost", true),
+    ("redis://film:pass%40word@127.0.0.1:1/3", true),
+    ("redis://:password@[::1]:1/", true),
+    ("valkey://127.0.0.1:1/0", true),
+    ("unix:/nowhere/valkey.sock", true),
+    ("unix:///nowhere/valkey.sock?db=2&pass=word", true),
+    ("redis+unix:///nowhere/valkey.sock", true),
+    ("rediss://127.0.0.1:1", false),
+    ("redis://127.0.0.1:1/first", false),
+    ("redis://127.0.0.1:1/-1", false),
+    ("redis://", false),
+    ("unix:", false),
+    ("127.0.0.1:1", false),
+    ("http://127.0.0.1:1", false),
+    ("redis://127.0.0.1:99999", false),
+];
+
 /// One config file, and secrets for whatever it names.
 struct World(String);
 
 impl Environment for World {
     fn variable(&self, name: &str) -> Option<String> {
+        if let Some(number) = name.strip_prefix("SHARED_URL_") {
+            return number.parse().ok().map(|number: usize| SHARED_URLS[number].0.to_owned());
+        }
         Some(format!("the-value-of-{name}-0123456789"))
     }
 
@@ -149,6 +172,19 @@ fn a_gateway_starts_with_every_file_of_the_repository() {
         }
     }
     assert!(files >= 7, "the files are not where they should be");
+}
+
+#[tokio::test]
+async fn limits_are_shared_by_whatever_url_a_check_accepts() {
+    for (number, (url, is_accepted)) in SHARED_URLS.into_iter().enumerate() {
+        let said = started(format!("limits: {{shared: {{url: 'env:SHARED_URL_{number}'}}}}"));
+        assert_eq!(said.is_ok(), is_accepted, "{url}");
+        if let Ok((config, _setup)) = said {
+            // Nobody is there: it starts in an outage.
+            let limiter = crate::limiter::start(&config, &prometheus::Registry::new()).await;
+            assert!(limiter.is_ok(), "{url}: {:#}", limiter.err().unwrap());
+        }
+    }
 }
 
 #[test]
