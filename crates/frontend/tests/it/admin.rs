@@ -125,7 +125,7 @@ async fn a_question_that_cannot_be_answered_says_why() {
             StatusCode::BAD_REQUEST,
             "unknown field `modell`, expected one of `scope`",
         ),
-        (r#"{"model":"veo31"}"#, StatusCode::NOT_FOUND, "did you mean veo3, veo3.1"),
+        (r#"{"model":"veo31"}"#, StatusCode::NOT_FOUND, "did you mean veo3"),
         (r#"{"model":"veo3.1","key":"eve"}"#, StatusCode::BAD_REQUEST, "the config has none with the name"),
         (r#"{"model":"veo3.1","route":"cheap"}"#, StatusCode::BAD_REQUEST, "route: \"cheap\" is not known"),
         (&" ".repeat(70_000), StatusCode::PAYLOAD_TOO_LARGE, "65536"),
