@@ -20,7 +20,7 @@ const HEAD_BYTES: std::ops::RangeInclusive<u64> = 8 << 10..=1 << 20;
 const IDEMPOTENCY_LIFETIME_MIN: Duration = Duration::from_secs(24 * 3600);
 
 /// More often, looking would cost more than it tells.
-const WATCH_EVERY_MIN: Duration = Duration::from_millis(100);
+const WATCH_EVERY_MIN: Duration = Duration::from_millis(10);
 
 /// A spool for fewer submits at one time would hold up the others.
 const SPOOL_BYTES_MIN: u64 = 64 << 10;
@@ -37,7 +37,7 @@ pub(super) fn check(file: &mut File, environment: &dyn Environment, findings: &m
     limits::check(&file.limits, findings);
     limits::check_health(&file.health, findings);
     if !file.reload.watch_every.is_zero() && file.reload.watch_every < WATCH_EVERY_MIN {
-        findings.add("reload.watch_every", "must be 0s or at least 100ms");
+        findings.add("reload.watch_every", "must be 0s or at least 10ms");
     }
     egress(&mut file.egress, environment, findings);
     callbacks(&file.callbacks, findings);

@@ -11,7 +11,7 @@ use crate::text::{self, DurationText};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Reload {
-    /// From one look at the file to the next, at least 100ms. 0s: nobody looks, only SIGHUP and the operator make the gateway
+    /// From one look at the file to the next, at least 10ms. 0s: nobody looks, only SIGHUP and the operator make the gateway
     /// read it again.
     #[serde(with = "text::duration")]
     #[schemars(with = "DurationText")]
