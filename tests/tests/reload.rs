@@ -333,6 +333,24 @@ async fn a_lowered_limit_lets_nobody_in_until_enough_have_left() {
     assert!(time(late[0], "accepted_at_ms") >= ended.max().unwrap(), "it came while another was there");
 }
 
+#[tokio::test]
+async fn a_limit_that_comes_later_counts_what_runs_already() {
+    let sandbox = SandboxProcess::start().await;
+    let mut config = config(&sandbox.url());
+    let mut gateway = Gateway::with_config(config.clone()).await;
+    let early = gateway.create("images", &image("early [sandbox:slow=4s]")).await;
+    eventually("a submit", async || (sandbox.ledger().await.len() == 1).then_some(())).await;
+    config["providers"] = json!([{ "provider": "v2", "concurrent_tasks": 1 }]);
+    gateway.set_config(config);
+    gateway.hang_up();
+    applied(&gateway, 2.0).await;
+    let late = gateway.create("images", &image("late")).await;
+    for id in [&early, &late] {
+        assert_eq!(gateway.ended("images", id).await["status"], "SUCCESS");
+    }
+    assert_eq!(sandbox.ledger().await.most_at_once(), 1);
+}
+
 /// Either of two configs: a key, and a model that only that key can have, because the other config has neither.
 fn either(base: &Value, name: &str) -> Value {
     let mut config = marked(base, &format!("model-{name}"));

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::{Account, AttemptOutcome, Failure, FailureKind, NewAttempt, Task, TaskId, with_sources};
-use limits::Limiter;
+use limits::{LimitKey, Limiter};
 use store::{StoreError, TaskStore};
 use tokio::sync::Notify;
 use upstream::Upstream;
@@ -138,13 +138,23 @@ impl Shared {
     /// Gives back what `task` holds of an account, for those who wait.
     pub(crate) async fn give_back(&self, task: &TaskId) {
         let freed = self.slots.give_back(task).await;
-        self.waiting.freed(&freed);
+        self.tell_freed(freed);
     }
 
     /// Gives back all that `task` holds: it has ended.
     pub(crate) async fn leave(&self, task: &TaskId) {
         self.waiting.leave(task);
         let freed = self.slots.leave(task).await;
+        self.tell_freed(freed);
+    }
+
+    /// Of a provider without a bound nobody waits for a slot.
+    fn tell_freed(&self, mut freed: Vec<LimitKey>) {
+        let setup = self.setup.get();
+        freed.retain(|key| match key {
+            LimitKey::Provider(name) => setup.provider(name).concurrent_tasks.is_some(),
+            _ => true,
+        });
         self.waiting.freed(&freed);
     }
 

@@ -82,12 +82,14 @@ impl Slots {
         }
     }
 
-    /// Takes a slot of the account and of its provider for `task`, if both have room.
+    /// Takes a slot of the account and of its provider for `task`, if both have room. A provider without a bound is counted
+    /// too: it may get one while the task runs.
     pub(crate) async fn take(&self, task: &TaskId, account: &Account, provider: ProviderLimits) -> bool {
-        let of_provider =
-            provider.concurrent_tasks.map(|max| (LimitKey::Provider(account.provider.clone()), max));
-        let of_account = (LimitKey::Account(account.name.clone()), account.concurrent_tasks);
-        let wanted: Vec<(LimitKey, u32)> = std::iter::once(of_account).chain(of_provider).collect();
+        let max = provider.concurrent_tasks.unwrap_or(u32::MAX);
+        let wanted = [
+            (LimitKey::Account(account.name.clone()), account.concurrent_tasks),
+            (LimitKey::Provider(account.provider.clone()), max),
+        ];
         if self.limiter.acquire(task, &wanted, LEASE).await != SlotVerdict::Taken {
             return false;
         }
@@ -185,6 +187,5 @@ fn holding<'a>(task: &TaskId, keys: impl Iterator<Item = &'a LimitKey>) -> Holdi
 
 fn of_account(setup: &Setup, account: AccountName) -> Vec<LimitKey> {
     let provider = setup.accounts.get(&account).map(|account| account.provider.clone());
-    let bounded = provider.filter(|provider| setup.provider(provider).concurrent_tasks.is_some());
-    std::iter::once(LimitKey::Account(account)).chain(bounded.map(LimitKey::Provider)).collect()
+    std::iter::once(LimitKey::Account(account)).chain(provider.map(LimitKey::Provider)).collect()
 }
