@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AccountName, GenerationRequest, IllegalTransition, OwnerId, Quote, TaskEvent, TaskId, TaskState,
+    Account, AccountName, GenerationRequest, IllegalTransition, OwnerId, Quote, TaskEvent, TaskId, TaskState,
     Timestamp,
 };
 
@@ -58,6 +58,14 @@ pub struct NewAttempt {
     /// The account's version at that time; empty where it was not kept.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub account_version: String,
+}
+
+impl NewAttempt {
+    /// Whether `account` has the address and the credential that the submission was made with, as far as that was kept.
+    /// If not, it may be somebody else's: what it knows nothing of may still be at work.
+    pub fn is_by(&self, account: &Account) -> bool {
+        self.account_version.is_empty() || self.account_version == account.version
+    }
 }
 
 /// What became of a submission.

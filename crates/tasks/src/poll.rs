@@ -36,7 +36,12 @@ pub(crate) async fn step(mut held: Held<'_>) -> Result<(), StepError> {
         Progress::Failed(failure) if !collecting => {
             tracing::info!(task = %held.task.id, kind = failure.kind.name(), "the upstream failed");
             tracing::debug!(task = %held.task.id, reason = %failure, "what it said");
+            let is_by_its_account = is_by_its_account(&held);
             held.apply(TaskEvent::AttemptFailed { reason: failure.to_string() })?;
+            if !is_by_its_account {
+                // The one that has the task may still be at work, so nobody else must begin.
+                return held.fail(failure).await;
+            }
             health::failed(held.shared, &held.task, &failure);
             failover::try_again(held, failure).await
         }
@@ -63,6 +68,12 @@ pub(crate) async fn last(mut held: Held<'_>) -> Result<(), StepError> {
     }
     held.apply(TaskEvent::DeadlinePassed)?;
     held.done(Duration::ZERO).await
+}
+
+/// Whether the account that is asked is the very one that the task was submitted with.
+fn is_by_its_account(held: &Held<'_>) -> bool {
+    let plan = held.task.attempt().map(|attempt| &attempt.plan);
+    plan.is_some_and(|plan| held.shared.account(plan).is_some_and(|account| plan.is_by(&account)))
 }
 
 async fn unclear(held: Held<'_>) -> Result<(), StepError> {

@@ -121,7 +121,9 @@ impl Asked {
         let attempt = held.task.attempt()?.clone();
         let account = held.shared.account(&attempt.plan)?;
         let provider = translation::provider(&attempt.plan.provider)?;
-        (account.provider == attempt.plan.provider).then_some(Self { account, provider, attempt })
+        // To another account of that provider a repetition would be new, and absence there proves nothing.
+        let is_it = account.provider == attempt.plan.provider && attempt.plan.is_by(&account);
+        is_it.then_some(Self { account, provider, attempt })
     }
 
     fn key(&self, task: &Task) -> String {

@@ -1,6 +1,7 @@
 //! Accounts that are left alone, and to whom a task goes instead.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use domain::{
@@ -292,4 +293,36 @@ fn priced(name: &str, price: &str) -> Candidate {
         rate: Rate::PerCall(Money::parse(price).unwrap()),
     };
     Candidate { prices: Some(PriceList::new(vec![rule]).into()), ..candidate(name) }
+}
+
+#[tokio::test]
+async fn the_no_of_an_account_that_was_changed_over_a_restart_lets_nobody_else_begin() {
+    let knows_nothing = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&knows_nothing);
+    let first = taking(move |call, _| {
+        let running = r#"{"status":"IN_PROGRESS","progress":"10%"}"#;
+        let failed = r#"{"status":"FAILURE","fail_reason":"no such task"}"#;
+        let body = if asked.load(Ordering::SeqCst) { failed } else { running };
+        call.starts_with("GET /v2/videos/").then(|| Answer::json(200, body))
+    })
+    .await;
+    let second = taking(|_, _| None).await;
+    for is_changed in [false, true] {
+        knows_nothing.store(false, Ordering::SeqCst);
+        let mut stage = both(&first, &second).await;
+        let id = stage.accept().await.id;
+        let working = stage.work();
+        stage.until(&id, |task| matches!(task.state, TaskState::Running { .. })).await;
+        drop(working);
+        if is_changed {
+            stage.accounts[0].credential = Credential::new("another");
+        }
+        knows_nothing.store(true, Ordering::SeqCst);
+        let stage = stage.restart().await;
+        let _working = stage.work();
+        let task = stage.ended(&id).await;
+        let expected: &[&str] = if is_changed { &["first"] } else { &["first", "second"] };
+        assert_eq!(accounts(&task), expected, "{task:?}");
+        assert_eq!(task.state.name(), if is_changed { "failed" } else { "succeeded" });
+    }
 }

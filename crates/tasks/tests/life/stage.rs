@@ -35,7 +35,7 @@ pub(crate) struct Stage {
     pub(crate) limiter: Arc<LocalLimiter>,
     registry: prometheus::Registry,
     setup: CurrentSetup,
-    accounts: Vec<Account>,
+    pub(crate) accounts: Vec<Account>,
     settings: Settings,
     folder: TempDir,
 }
