@@ -158,6 +158,7 @@ fn prepare(
         let problem = format!("{}: it is empty, as a file is that could not be written", path.display());
         return (inputs, Err(vec![problem]));
     }
+    source::tell_notes(&config);
     let at_start = AtStart::of(&config, &inputs);
     let prepared = setup::build(&config, sandbox_url)
         .map(|setup| Some(Prepared { setup, at_start, watch: config.reload }))

@@ -23,6 +23,7 @@ pub(crate) async fn run(options: &ServeOptions) -> anyhow::Result<ExitCode> {
         LogFormat::Json => telemetry::Format::Json,
     };
     telemetry::log(format, config.log.level.as_str())?;
+    source::tell_notes(&config);
     // Listened for before anybody can know that we run.
     let stop = stop_signal()?;
     let mut hang_ups = signal(SignalKind::hangup())?;

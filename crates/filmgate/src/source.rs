@@ -80,3 +80,10 @@ fn in_directory(config: &mut Config, options: &DataOptions) {
 pub(crate) fn store_path(config: &Config) -> PathBuf {
     config.data_dir.join(STORE_FILE)
 }
+
+/// Logs what is right in the config and may surprise.
+pub(crate) fn tell_notes(config: &Config) {
+    for note in &config.notes {
+        tracing::warn!("in the config: {note}");
+    }
+}

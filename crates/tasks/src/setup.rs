@@ -253,7 +253,7 @@ mod tests {
         drop(before);
         assert_eq!(current.idle_versions().len(), 2);
         let held = current.account(&of_b);
-        assert_eq!(current.idle_versions(), [of_a.account_version.clone()]);
+        assert_eq!(current.idle_versions(), std::slice::from_ref(&of_a.account_version));
         drop(held);
         current.forget(&current.idle_versions(), &HashSet::from([of_a.account_version.clone()]));
         assert_eq!(presented(&current, &of_a).as_deref(), Some("one"), "a task is under way with it");
@@ -273,7 +273,7 @@ mod tests {
         assert_eq!(presented(&current, &lost).as_deref(), Some("now"));
         assert_eq!(
             current.idle_versions(),
-            [lost.account_version.clone()],
+            std::slice::from_ref(&lost.account_version),
             "remembered, so that it is told once"
         );
         current.forget(&current.idle_versions(), &HashSet::new());
