@@ -166,6 +166,8 @@ async fn a_crowd_of_waiting_clients_costs_the_others_nothing() {
     config["tasks"]["submit_timeout"] = json!("100s");
     config["tasks"]["lease"] = json!("150s");
     config["server"]["requests_in_flight_max"] = json!(64);
+    // The crowd comes at once.
+    config["limits"]["requests_burst"] = json!(10_000);
     let gateway = Gateway::with_config(config).await;
     for process in [gateway.process_id(), std::process::id()] {
         let_open_files(process);

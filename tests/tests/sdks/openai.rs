@@ -182,7 +182,17 @@ async fn clients_of_every_age_list_the_models() {
         models.sort_unstable();
         assert_eq!(
             models,
-            ["nano-banana", "suno-v4", "veo3", "veo3-fast-frames", "veo3.1-fast"],
+            // The routes of the config, and the models that these replace.
+            [
+                "nano-banana",
+                "suno-v4",
+                "veo2-fast",
+                "veo2-fast-frames",
+                "veo3",
+                "veo3-fast",
+                "veo3-fast-frames",
+                "veo3.1-fast"
+            ],
             "{script:?}"
         );
     }
