@@ -91,6 +91,8 @@ const WISHES: &[Wish] = &[
     },
     Wish { fault: "[sandbox:fail]", told: Told::InTheTrap, picture: false, keyed: true },
     Wish { fault: "[sandbox:garbage]", told: Told::No, picture: false, keyed: true },
+    // The third whose outcome is not known: each life passes those points as often as it is asked to.
+    Wish { fault: "[sandbox:cut]", told: Told::No, picture: false, keyed: true },
     Wish { fault: "[sandbox:429]", told: Told::At("503,503,200"), picture: true, keyed: true },
     Wish { fault: "[sandbox:poll:error=0.5]", told: Told::At("500,500,500,200"), picture: true, keyed: true },
 ];
