@@ -3,6 +3,7 @@
 //! The centre is [`Task`] and the one place where it changes, [`TaskState::apply`].
 
 mod account;
+mod admin_scope;
 mod capability;
 mod failure;
 mod id;
@@ -20,6 +21,7 @@ mod task;
 mod time;
 
 pub use account::{Account, Credential, OnUnknown, Pace};
+pub use admin_scope::{AdminScope, AdminScopes, NotAScope};
 pub use capability::{ImagePatch, ImageRule, ImageUse, ModelPatch, ModelSpec};
 pub use failure::{Failure, FailureKind, Retry, with_sources};
 pub use id::{AccountName, AssetId, OwnerId, TaskId};
