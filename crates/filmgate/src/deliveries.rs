@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use store::{DeliveryState, SqliteSettings, SqliteStore, TaskStore as _};
+use store::{Deliveries, DeliveryState, SqliteSettings, SqliteStore};
 
 use crate::cli::{DeliveriesAction, DeliveriesOptions};
 use crate::source;

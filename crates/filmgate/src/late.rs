@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use config::Config;
-use store::{SqliteSettings, SqliteStore, TaskStore as _};
+use store::{LateWork, SqliteSettings, SqliteStore};
 
 use crate::cli::{LateAction, LateOptions};
 use crate::{serve, source};

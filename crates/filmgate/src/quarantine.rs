@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use domain::TaskId;
-use store::{SqliteSettings, SqliteStore, TaskStore as _};
+use store::{SqliteSettings, SqliteStore, Tasks};
 
 use crate::cli::{QuarantineAction, QuarantineOptions};
 use crate::source;

@@ -12,7 +12,7 @@ use frontend::admin::Admin;
 use frontend::{Draining, Gateway};
 use limits::Limiter;
 use sandbox::Sandbox;
-use store::{SqliteSettings, SqliteStore, TaskStore};
+use store::{SqliteSettings, SqliteStore, Store};
 use tasks::{
     AssetStorage, CurrentSetup, Deliverer, HintSettings, Keyring, LateSettings, LateWatcher, Operator, Parts,
     Reloads, RetentionSettings, Shared, Spool, Sweeper, TaskService, Worker,
@@ -57,7 +57,7 @@ impl Running {
         std::fs::create_dir_all(data).with_context(|| format!("making {}", data.display()))?;
         let store = SqliteStore::open_exclusive(source::store_path(config), store_settings(config))
             .with_context(|| format!("opening the store in {}", data.display()))?;
-        let store: Arc<dyn TaskStore> = Arc::new(store);
+        let store: Arc<dyn Store> = Arc::new(store);
         let sandbox = if config.sandbox.embed { Some(embedded::start(config).await?) } else { None };
         let public = listen(config.server.listen).await?;
         let admin = listen(config.server.admin_listen).await?;
@@ -254,7 +254,7 @@ fn admin_key(config: &Config) -> Option<Credential> {
 
 fn parts(
     config: &Config,
-    store: Arc<dyn TaskStore>,
+    store: Arc<dyn Store>,
     setup: CurrentSetup,
     (limiter, base_url): (Arc<dyn Limiter>, String),
 ) -> anyhow::Result<Parts> {

@@ -1,6 +1,35 @@
 //! The ledger as it is read: rows, sums, and money that waits for a decision.
 
-use domain::{AccountName, Money, OwnerId, TaskId, Timestamp};
+use async_trait::async_trait;
+use domain::{AccountName, Money, OwnerId, Settlement, TaskId, Timestamp};
+
+use crate::StoreError;
+
+/// The ledger as it is read, and money that waits for a decision. Rows are written by what they are about.
+#[async_trait]
+pub trait Books: Send + Sync {
+    /// Up to `max` rows of the ledger after the row `after` (0 for the first), in the order in which they were written; of
+    /// what was paid to one account, if one is named.
+    async fn ledger(
+        &self,
+        page: (i64, usize),
+        span: LedgerSpan,
+        account: Option<&AccountName>,
+    ) -> Result<Vec<LedgerRow>, StoreError>;
+
+    /// Sums of the rows of that span, by name.
+    async fn ledger_totals(&self, by: LedgerBy, span: LedgerSpan) -> Result<Vec<LedgerTotal>, StoreError>;
+
+    /// Up to `max` sums that are still set aside although their tasks have ended, after that of the row `after`, oldest
+    /// first.
+    async fn held_money(&self, page: (i64, usize)) -> Result<Vec<HeldMoney>, StoreError>;
+
+    /// Settles what is still set aside for an ended task, in one transaction; `None` if nothing is.
+    async fn settle_held(&self, id: &TaskId, verdict: HeldVerdict) -> Result<Option<Settlement>, StoreError>;
+
+    /// What is known of an account's own id of a task; `None` if no attempt of it had that.
+    async fn known_work(&self, account: &AccountName, handle: &str) -> Result<Option<KnownWork>, StoreError>;
+}
 
 /// What a row of the ledger says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! What every back end must do, written against `dyn TaskStore` alone.
+//! What every back end must do, written against `dyn Store` alone.
 //!
 //! A back end implements [`Harness`] and stamps the suite onto it: `store::stamp_conformance!(MyHarness);` makes one test
 //! of each behaviour.
@@ -13,6 +13,7 @@ pub mod deliveries;
 pub mod inbox;
 pub mod late;
 pub mod money;
+pub mod operations;
 pub mod records;
 pub mod retention;
 mod samples;
@@ -24,7 +25,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::TaskStore;
+use crate::Store;
 
 /// A back end under test.
 #[async_trait]
@@ -35,7 +36,7 @@ pub trait Harness: Send {
         Self: Sized;
 
     /// The store.
-    fn store(&self) -> Arc<dyn TaskStore>;
+    fn store(&self) -> Arc<dyn Store>;
 
     /// Moves the store's clock on.
     fn pass(&self, time: Duration);
@@ -154,6 +155,12 @@ macro_rules! stamp_conformance {
                 only_an_ended_task_can_be_forgotten
                 a_waiting_task_can_be_made_due
             }
+            operations {
+                tasks_are_found_by_what_they_are
+                a_search_looks_at_a_bounded_number
+                a_drained_account_stays_drained
+                the_message_of_a_task_is_found
+            }
             records {
                 an_asset_is_read_back
                 a_key_is_found_by_its_digest
@@ -196,6 +203,7 @@ mod tests {
             include_str!("conformance/inbox.rs"),
             include_str!("conformance/late.rs"),
             include_str!("conformance/money.rs"),
+            include_str!("conformance/operations.rs"),
             include_str!("conformance/records.rs"),
             include_str!("conformance/retention.rs"),
             include_str!("conformance/survival.rs"),

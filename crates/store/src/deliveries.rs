@@ -2,7 +2,36 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use domain::{TaskId, Timestamp};
+
+use crate::StoreError;
+
+/// Messages to clients' own servers. A message is stored by the end of its task ([`crate::Tasks::advance`]).
+#[async_trait]
+pub trait Deliveries: Send + Sync {
+    /// Takes up to `max` due messages for `holder`, oldest due first, but none to a host of `busy`. Until `lease` has
+    /// passed or they are settled, nobody else gets them.
+    async fn claim_deliveries(
+        &self,
+        holder: &str,
+        lease: Duration,
+        max: usize,
+        busy: &[String],
+    ) -> Result<Vec<DeliveryClaim>, StoreError>;
+
+    /// Notes what became of a try of a claimed message. A claim that is no longer held changes nothing: [`StoreError::Stale`].
+    async fn settle_delivery(&self, id: &str, epoch: u64, tried: &Tried) -> Result<(), StoreError>;
+
+    /// Until the next message is due, to whichever host; `None` if none waits.
+    async fn next_delivery_in(&self) -> Result<Option<Duration>, StoreError>;
+
+    /// Up to `max` messages in that state, latest first.
+    async fn deliveries(&self, state: DeliveryState, max: usize) -> Result<Vec<Delivery>, StoreError>;
+
+    /// Makes dead messages due at once, with all their tries before them: the one of that id, or all. How many there were.
+    async fn replay_deliveries(&self, id: Option<&str>) -> Result<u64, StoreError>;
+}
 
 /// A message that is stored when its task ends.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,28 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use domain::{AccountName, Money, Output, OwnerId, Task, TaskId, Timestamp};
+
+use crate::StoreError;
+
+/// Ended tasks whose upstreams may still be at work. A watch is begun by the end of its task ([`crate::Tasks::advance`]).
+#[async_trait]
+pub trait LateWork: Send + Sync {
+    /// Takes up to `max` ended tasks whose upstreams may still be at work and are to be asked, oldest due first. Until
+    /// `lease` has passed or they are settled, nobody else gets them. Each claim gets a new epoch.
+    async fn claim_late(&self, lease: Duration, max: usize) -> Result<Vec<LateClaim>, StoreError>;
+
+    /// Notes what a look at a claimed one's upstream has shown, with what that does to the money: once, in one transaction.
+    /// The end of the task stays as it is. A claim that is no longer held changes nothing: [`StoreError::Stale`].
+    async fn settle_late(&self, claim: &LateClaim, word: &LateWord) -> Result<(), StoreError>;
+
+    /// Until the next ended task is to be looked at, or the next lease runs out; `None` if none is watched.
+    async fn next_late_in(&self) -> Result<Option<Duration>, StoreError>;
+
+    /// Up to `max` results that came after the end of their tasks, latest first.
+    async fn late_results(&self, max: usize) -> Result<Vec<LateResult>, StoreError>;
+}
 
 /// A task that has ended while its upstream may still be at work; only its holder may say what became of it.
 #[derive(Debug, Clone, PartialEq)]

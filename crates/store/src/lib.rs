@@ -1,22 +1,34 @@
 //! What must not be forgotten: tasks, attempts, assets, client keys.
 //!
-//! [`TaskStore`] is the seam. Its embedded back end is [`SqliteStore`]; the module `conformance` (behind the feature
-//! of that name) is the suite that each back end passes.
+//! [`Store`] is the seam, made of one trait for each kind of thing that is kept. Its embedded back end is [`SqliteStore`];
+//! the module `conformance` (behind the feature of that name) is the suite that each back end passes.
 
+mod assets;
 mod books;
+mod callbacks;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod contract;
 mod daily;
 mod deliveries;
+mod keys;
 mod late;
+mod operations;
+mod retention;
 mod sqlite;
+mod tasks;
 
+pub use assets::{AssetRecord, Assets};
 pub use books::{
-    HeldMoney, HeldVerdict, KnownWork, LedgerBy, LedgerKind, LedgerRow, LedgerSpan, LedgerTotal,
+    Books, HeldMoney, HeldVerdict, KnownWork, LedgerBy, LedgerKind, LedgerRow, LedgerSpan, LedgerTotal,
 };
-pub use contract::*;
+pub use callbacks::{Callbacks, Heard};
+pub use contract::{Nudge, Store, StoreError};
 pub use daily::{DailyBound, DailyKey, DailyLimit, DailyUse, DailyVerdict, OverDaily};
-pub use deliveries::{Delivery, DeliveryClaim, DeliveryState, NewDelivery, Tried};
-pub use late::{CrashingTask, LateClaim, LateResult, LateWord};
+pub use deliveries::{Deliveries, Delivery, DeliveryClaim, DeliveryState, NewDelivery, Tried};
+pub use keys::{KeyRecord, Keys};
+pub use late::{CrashingTask, LateClaim, LateResult, LateWord, LateWork};
+pub use operations::{Operations, TaskPage, TaskSearch};
+pub use retention::Retention;
 pub use sqlite::{Clock, SqliteSettings, SqliteStore};
+pub use tasks::*;

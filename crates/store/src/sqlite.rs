@@ -3,7 +3,6 @@
 //! Writes go through one thread that commits them in groups (`sqlite/writer.rs`); reads use connections of their own.
 //! Not for network file systems: SQLite's locks and shared memory do not work there.
 
-mod accounts;
 mod assets;
 mod books;
 mod checkpoint;
@@ -19,6 +18,7 @@ mod late;
 mod ledger;
 mod lock;
 mod migrations;
+mod operations;
 #[cfg(test)]
 mod query_plan;
 mod readers;
@@ -34,9 +34,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::{AccountName, AssetId, Money, OwnerId, Task, TaskId, Timestamp};
+use domain::{Money, OwnerId, Task, TaskId};
 use rusqlite::Connection;
 use rusqlite::ffi::{SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_UNIQUE};
+use tokio::sync::broadcast;
 
 pub use self::clock::Clock;
 pub use self::settings::SqliteSettings;
@@ -47,11 +48,9 @@ use self::lock::ServerLock;
 use self::readers::Readers;
 use self::rows::{ChangeRow, NewRow};
 use self::writer::Writer;
-use crate::books::{HeldMoney, HeldVerdict, KnownWork, LedgerBy, LedgerRow, LedgerSpan, LedgerTotal};
 use crate::{
-    Admission, AssetRecord, Claim, CrashingTask, DailyKey, DailyLimit, DailyUse, DailyVerdict, Delivery,
-    DeliveryClaim, DeliveryState, Ending, Heard, KeyRecord, LateClaim, LateResult, LateWord, ListTasks,
-    LiveHolding, Next, StoreError, TaskStore, Terms, Tried,
+    Admission, Claim, CrashingTask, DailyKey, DailyLimit, DailyUse, DailyVerdict, Ending, ListTasks,
+    LiveHolding, Next, Nudge, Store, StoreError, Tasks, Terms,
 };
 
 /// Tasks in one SQLite file. Dropped, it finishes the writes that are queued; that blocks for about one commit.
@@ -124,7 +123,7 @@ impl SqliteStore {
 }
 
 #[async_trait]
-impl TaskStore for SqliteStore {
+impl Tasks for SqliteStore {
     async fn create(&self, task: &Task, terms: &Terms) -> Result<Admission, StoreError> {
         let (row, terms) = (NewRow::encode(task)?, terms.clone());
         let clock = self.clock.clone();
@@ -236,10 +235,6 @@ impl TaskStore for SqliteStore {
         self.scan(tasks::live_holdings).await
     }
 
-    async fn account_versions(&self) -> Result<Vec<String>, StoreError> {
-        self.scan(accounts::versions).await
-    }
-
     async fn live_tasks(&self) -> Result<Vec<(String, u64)>, StoreError> {
         self.scan(tasks::live_tasks).await
     }
@@ -259,170 +254,22 @@ impl TaskStore for SqliteStore {
         self.writer.write(move |c| wishes::make_due(c, &id, clock.now())).await
     }
 
-    async fn hear(&self, heard: &Heard) -> Result<bool, StoreError> {
-        let (heard, clock) = (heard.clone(), self.clock.clone());
-        self.writer.write(move |c| inbox::hear(c, &heard, clock.now())).await
-    }
-
-    async fn heard_handle(&self, id: &TaskId, attempt: u32) -> Result<Option<String>, StoreError> {
-        self.read(|c| inbox::handle(c, id, attempt))
-    }
-
-    async fn known_handles(
-        &self,
-        account: &AccountName,
-        handles: &[String],
-    ) -> Result<Vec<String>, StoreError> {
-        self.read(|c| inbox::known_handles(c, account, handles))
-    }
-
     async fn forget(&self, id: &TaskId) -> Result<bool, StoreError> {
         let (id, clock) = (id.clone(), self.clock.clone());
         self.writer.write(move |c| wishes::forget(c, &id, clock.now())).await
     }
+}
 
-    async fn claim_deliveries(
-        &self,
-        holder: &str,
-        lease: Duration,
-        max: usize,
-        busy: &[String],
-    ) -> Result<Vec<DeliveryClaim>, StoreError> {
-        let (holder, clock) = (holder.to_owned(), self.clock.clone());
-        let busy = serde_json::Value::from(busy.to_vec()).to_string();
-        let claim = move |c: &Connection| deliveries::claim(c, &holder, &busy, (lease, max), clock.now());
-        self.writer.write(claim).await
-    }
-
-    async fn settle_delivery(&self, id: &str, epoch: u64, tried: &Tried) -> Result<(), StoreError> {
-        let (id, tried, clock) = (id.to_owned(), tried.clone(), self.clock.clone());
-        self.writer.write(move |c| deliveries::settle(c, (&id, epoch), &tried, clock.now())).await
-    }
-
-    async fn next_delivery_in(&self) -> Result<Option<Duration>, StoreError> {
-        self.read(|c| deliveries::next_in(c, self.clock.now()))
-    }
-
-    async fn deliveries(&self, state: DeliveryState, max: usize) -> Result<Vec<Delivery>, StoreError> {
-        self.scan(move |c| deliveries::list(c, state, max)).await
-    }
-
-    async fn replay_deliveries(&self, id: Option<&str>) -> Result<u64, StoreError> {
-        let (id, clock) = (id.map(str::to_owned), self.clock.clone());
-        self.writer.write(move |c| deliveries::replay(c, id.as_deref(), clock.now())).await
-    }
-
-    async fn claim_late(&self, lease: Duration, max: usize) -> Result<Vec<LateClaim>, StoreError> {
-        let clock = self.clock.clone();
-        self.writer.write(move |c| late::claim(c, lease, max, clock.now())).await.map(late::decode)
-    }
-
-    async fn settle_late(&self, claim: &LateClaim, word: &LateWord) -> Result<(), StoreError> {
-        let (id, epoch, clock) = (claim.task.id.clone(), claim.epoch, self.clock.clone());
-        let settled = late::Settled::encode(&claim.task, word)?;
-        self.writer.write(move |c| late::settle(c, (id.as_str(), epoch), &settled, clock.now())).await
-    }
-
-    async fn next_late_in(&self) -> Result<Option<Duration>, StoreError> {
-        self.read(|c| late::next_in(c, self.clock.now()))
-    }
-
-    async fn late_results(&self, max: usize) -> Result<Vec<LateResult>, StoreError> {
-        self.scan(move |c| late::results(c, max)).await
-    }
-
-    async fn purge_tasks(&self, age: Duration, max: usize) -> Result<usize, StoreError> {
-        let clock = self.clock.clone();
-        self.writer.write(move |c| retention::purge_tasks(c, age, max, clock.now())).await
-    }
-
-    async fn purge_keys(&self, max: usize) -> Result<usize, StoreError> {
-        let clock = self.clock.clone();
-        self.writer.write(move |c| retention::purge_keys(c, max, clock.now())).await
-    }
-
-    async fn purge_daily(&self, max: usize) -> Result<usize, StoreError> {
-        let clock = self.clock.clone();
-        self.writer.write(move |c| daily::purge(c, max, clock.now())).await
-    }
-
-    async fn expired_assets(&self, max: usize) -> Result<Vec<AssetId>, StoreError> {
-        let clock = self.clock.clone();
-        self.scan(move |c| retention::expired_assets(c, max, clock.now())).await
-    }
-
-    async fn drop_expired(&self, ids: &[AssetId]) -> Result<(), StoreError> {
-        let (ids, clock) = (ids.to_vec(), self.clock.clone());
-        self.writer.write(move |c| retention::drop_expired(c, &ids, clock.now())).await
-    }
-
-    async fn put_asset(&self, asset: &AssetRecord) -> Result<(), StoreError> {
-        let asset = asset.clone();
-        self.writer.write(move |c| assets::put(c, &asset)).await
-    }
-
-    async fn drop_asset(&self, id: &AssetId) -> Result<bool, StoreError> {
-        let id = id.clone();
-        self.writer.write(move |c| assets::remove(c, &id)).await
-    }
-
-    async fn asset(&self, id: &AssetId) -> Result<Option<AssetRecord>, StoreError> {
-        self.read(|c| assets::load(c, id))
-    }
-
-    async fn ledger(
-        &self,
-        page: (i64, usize),
-        span: LedgerSpan,
-        account: Option<&AccountName>,
-    ) -> Result<Vec<LedgerRow>, StoreError> {
-        let account = account.cloned();
-        self.scan(move |c| books::rows(c, page, span, account.as_ref())).await
-    }
-
-    async fn ledger_totals(&self, by: LedgerBy, span: LedgerSpan) -> Result<Vec<LedgerTotal>, StoreError> {
-        self.scan(move |c| books::totals(c, by, span)).await
-    }
-
-    async fn held_money(&self, page: (i64, usize)) -> Result<Vec<HeldMoney>, StoreError> {
-        self.scan(move |c| books::held(c, page, None)).await
-    }
-
-    async fn settle_held(
-        &self,
-        id: &TaskId,
-        verdict: HeldVerdict,
-    ) -> Result<Option<domain::Settlement>, StoreError> {
-        let (id, clock) = (id.clone(), self.clock.clone());
-        self.writer.write(move |c| books::settle_held(c, &id, verdict, clock.now())).await
-    }
-
-    async fn known_work(&self, account: &AccountName, handle: &str) -> Result<Option<KnownWork>, StoreError> {
-        let (account, handle) = (account.clone(), handle.to_owned());
-        self.scan(move |c| books::known_work(c, &account, &handle)).await
-    }
-
-    async fn put_key(&self, key: &KeyRecord) -> Result<(), StoreError> {
-        let key = key.clone();
-        self.writer.write(move |c| keys::put(c, &key)).await
-    }
-
-    async fn key(&self, digest: &[u8; 32]) -> Result<Option<KeyRecord>, StoreError> {
-        self.read(|c| keys::by_digest(c, digest))
-    }
-
-    async fn keys(&self) -> Result<Vec<KeyRecord>, StoreError> {
-        self.scan(keys::all).await
-    }
-
-    async fn revoke_key(&self, owner: &OwnerId, at: Timestamp) -> Result<bool, StoreError> {
-        let owner = owner.clone();
-        self.writer.write(move |c| keys::revoke(c, &owner, at)).await
-    }
-
+#[async_trait]
+impl Store for SqliteStore {
     /// Goes the way of a write, so that it also tells whether writes get through.
     async fn ping(&self) -> Result<(), StoreError> {
         self.writer.write(|c| c.query_row("SELECT 1", [], |_| Ok(())).map_err(failed("a ping"))).await
+    }
+
+    /// There is one server: whoever else writes is the command line.
+    fn nudges(&self) -> Option<broadcast::Receiver<Nudge>> {
+        None
     }
 }
 

@@ -12,7 +12,7 @@ use domain::{
 use rusqlite::Connection;
 use store::{
     Admission, Claim, Clock, DailyKey, DailyLimit, DailyVerdict, Ending, Next, SqliteSettings, SqliteStore,
-    StoreError, TaskStore, Terms,
+    StoreError, Tasks, Terms,
 };
 use tokio::task::JoinSet;
 

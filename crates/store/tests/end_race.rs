@@ -16,7 +16,7 @@ use domain::{
 };
 use rusqlite::Connection;
 use store::{
-    Admission, Claim, Ending, NewDelivery, Next, SqliteSettings, SqliteStore, StoreError, TaskStore, Terms,
+    Admission, Claim, Ending, NewDelivery, Next, SqliteSettings, SqliteStore, StoreError, Tasks, Terms,
 };
 use tokio::task::JoinSet;
 

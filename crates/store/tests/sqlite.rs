@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::Timestamp;
 use store::conformance::Harness;
-use store::{Clock, SqliteSettings, SqliteStore, TaskStore};
+use store::{Clock, SqliteSettings, SqliteStore, Store};
 use tempfile::TempDir;
 
 struct Sqlite {
@@ -33,7 +33,7 @@ impl Harness for Sqlite {
         Self::start(tempfile::tempdir().expect("a directory"), Arc::new(AtomicI64::new(1_000_000)))
     }
 
-    fn store(&self) -> Arc<dyn TaskStore> {
+    fn store(&self) -> Arc<dyn Store> {
         Arc::<SqliteStore>::clone(&self.store)
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{GenerationRequest, OwnerId, Scope, Task, TaskId, TaskState, Timestamp};
-use store::{Admission, SqliteSettings, SqliteStore, StoreError, TaskStore, Terms};
+use store::{Admission, SqliteSettings, SqliteStore, Store, StoreError, Tasks, Terms};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
@@ -142,7 +142,7 @@ fn serve(path: &Path) -> Arc<SqliteStore> {
     Arc::new(SqliteStore::open_exclusive(path, SqliteSettings::default()).expect("open"))
 }
 
-async fn claimed(store: &dyn TaskStore) -> Vec<String> {
+async fn claimed(store: &dyn Store) -> Vec<String> {
     let claims = store.claim_due("worker", HOUR, usize::MAX).await.expect("claim");
     claims.iter().map(|claim| claim.task.id.as_str().to_owned()).collect()
 }

@@ -10,8 +10,8 @@ use domain::{
     Preference, Quote, Retry, Role, Scope, Source, Task, TaskId, TaskState, Timestamp, Vendor,
 };
 use store::{
-    AssetRecord, Clock, DeliveryState, KeyRecord, ListTasks, NewDelivery, SqliteSettings, SqliteStore,
-    TaskStore,
+    AssetRecord, Assets, Clock, Deliveries, DeliveryState, KeyRecord, Keys, ListTasks, NewDelivery,
+    SqliteSettings, SqliteStore, Tasks,
 };
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use domain::{
     AccountName, Attempt, AttemptOutcome, GenerationRequest, Money, NewAttempt, OwnerId, Preference, Quote,
     QuotedPrice, Scope, Strategy, Task, TaskEvent, TaskId, TaskState, Timestamp,
 };
-use store::{Clock, DailyKey, Ending, LiveHolding, Next, SqliteSettings, SqliteStore, TaskStore};
+use store::{Clock, DailyKey, Ending, LiveHolding, Next, Operations, SqliteSettings, SqliteStore, Tasks};
 
 const NOW: Next = Next::Due { after: Duration::ZERO };
 

@@ -7,7 +7,10 @@ use domain::{
     AccountName, GenerationRequest, MediaKind, Money, Output, OutputMedia, OwnerId, Quote, QuotedPrice,
     Scope, Task, TaskId, TaskState, Timestamp,
 };
-use store::{Admission, Clock, IdempotencyKey, LedgerSpan, SqliteSettings, SqliteStore, TaskStore, Terms};
+use store::{
+    Admission, Books, Callbacks, Clock, IdempotencyKey, Keys, LateWork, LedgerSpan, SqliteSettings,
+    SqliteStore, Tasks, Terms,
+};
 
 #[tokio::test]
 async fn what_version_5_stored_still_loads() {

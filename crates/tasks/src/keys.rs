@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use domain::{Access, Client, ClientLimits, Failure, FailureKind, Money, OwnerId};
 use sha2::{Digest as _, Sha256};
-use store::{KeyRecord, StoreError, TaskStore};
+use store::{KeyRecord, StoreError, Store};
 use subtle::ConstantTimeEq as _;
 
 use crate::clock;
@@ -26,7 +26,7 @@ const PRESENTED_BYTES_MAX: usize = 512;
 /// Knows which keys are good.
 #[derive(Clone)]
 pub struct Keyring {
-    store: Arc<dyn TaskStore>,
+    store: Arc<dyn Store>,
     setup: CurrentSetup,
 }
 
@@ -104,7 +104,7 @@ impl Declared {
 
 impl Keyring {
     /// The keys of the store and those that the setup declares.
-    pub fn new(store: Arc<dyn TaskStore>, setup: CurrentSetup) -> Self {
+    pub fn new(store: Arc<dyn Store>, setup: CurrentSetup) -> Self {
         Self { store, setup }
     }
 

@@ -9,7 +9,7 @@ use domain::{
 };
 use store::{
     Admission, Claim, Ending, Heard, IdempotencyKey, Next, SqliteSettings, SqliteStore, StoreError,
-    TaskStore as _, Terms,
+    Store as _, Terms,
 };
 use tempfile::TempDir;
 

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use domain::Money;
 use serde::Serialize;
-use store::{LedgerRow, TaskStore};
+use store::{LedgerRow, Store};
 use translation::rfc3339;
 
 use super::PAGE;
@@ -34,7 +34,7 @@ struct Line<'a> {
 
 /// Reads page by page, so that the ledger may be of any size.
 pub(super) async fn run(
-    store: &dyn TaskStore,
+    store: &dyn Store,
     options: &ExportOptions,
     currency: &str,
 ) -> anyhow::Result<ExitCode> {

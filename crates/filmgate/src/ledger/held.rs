@@ -4,13 +4,13 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use domain::{AccountName, TaskId};
-use store::{HeldVerdict, TaskStore};
+use store::{HeldVerdict, Store};
 use translation::rfc3339;
 
 use super::PAGE;
 use super::options::SettleOptions;
 
-pub(super) async fn list(store: &dyn TaskStore, currency: &str) -> anyhow::Result<ExitCode> {
+pub(super) async fn list(store: &dyn Store, currency: &str) -> anyhow::Result<ExitCode> {
     println!("{:<38}{:<26}{:>16}  {:<20}{:<20}owner", "task", "since", currency, "account", "model");
     let mut after = 0;
     loop {
@@ -31,7 +31,7 @@ pub(super) async fn list(store: &dyn TaskStore, currency: &str) -> anyhow::Resul
 }
 
 pub(super) async fn settle(
-    store: &dyn TaskStore,
+    store: &dyn Store,
     options: &SettleOptions,
     currency: &str,
 ) -> anyhow::Result<ExitCode> {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use domain::{AccountName, Money};
 use serde::Serialize;
-use store::{LedgerRow, TaskStore};
+use store::{LedgerRow, Store};
 
 use super::PAGE;
 use super::bill::{Bill, Line};
@@ -54,7 +54,7 @@ struct Found {
 }
 
 pub(super) async fn run(
-    store: &dyn TaskStore,
+    store: &dyn Store,
     options: &ReconcileOptions,
     currency: &str,
 ) -> anyhow::Result<ExitCode> {
@@ -119,7 +119,7 @@ fn book<'a>(
 
 /// What is wrong with an id of the bill, if anything is.
 async fn judge<'a>(
-    store: &dyn TaskStore,
+    store: &dyn Store,
     account: &AccountName,
     (id, line): (&'a str, &Line),
     currency: &'a str,

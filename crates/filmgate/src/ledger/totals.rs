@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use domain::Money;
 use serde::Serialize;
-use store::{LedgerTotal, TaskStore};
+use store::{LedgerTotal, Store};
 
 use super::options::TotalsOptions;
 use super::output::Rows;
@@ -27,7 +27,7 @@ struct Line<'a> {
 }
 
 pub(super) async fn run(
-    store: &dyn TaskStore,
+    store: &dyn Store,
     options: &TotalsOptions,
     currency: &str,
 ) -> anyhow::Result<ExitCode> {

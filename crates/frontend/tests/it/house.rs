@@ -10,7 +10,7 @@ use frontend::{Draining, Gateway, Settings, StartError};
 use limits::{Limiter, LocalLimiter};
 use prometheus::{Registry, TextEncoder};
 use routing::{Candidate, Catalogue, Policy, Route, Router};
-use store::{SqliteSettings, SqliteStore, TaskStore};
+use store::{SqliteSettings, SqliteStore, Tasks};
 use tasks::{
     AssetStorage, CurrentSetup, Declared, DeclaredKey, Keyring, LateSettings, Operator, Parts,
     RetentionSettings, Setup, Shared, Spool, TaskService, Worker,

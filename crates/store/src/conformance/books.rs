@@ -10,7 +10,7 @@ use super::Harness;
 use super::samples::{LEASE, NOW, UNLIMITED, accepted, advance, apply, intended, task};
 use crate::{
     Admission, Claim, Ending, HeldVerdict, KeyRecord, KnownWork, LedgerBy, LedgerKind, LedgerRow, LedgerSpan,
-    LedgerTotal, Next, TaskStore, Terms,
+    LedgerTotal, Next, Store, Terms,
 };
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -30,7 +30,7 @@ fn priced(id: &str, owner: &str) -> Task {
 }
 
 /// Sent to the cheap account.
-async fn sent(store: &dyn TaskStore, task: &Task) -> Claim {
+async fn sent(store: &dyn Store, task: &Task) -> Claim {
     let terms = Terms { budget: Some(money("10")), ..Terms::concurrent_tasks(UNLIMITED) };
     assert_eq!(store.create(task, &terms).await.expect("create"), Admission::Admitted);
     let mut claim = store.claim_due("worker", LEASE, 1).await.expect("claim").remove(0);
@@ -38,13 +38,13 @@ async fn sent(store: &dyn TaskStore, task: &Task) -> Claim {
     claim
 }
 
-async fn end(store: &dyn TaskStore, claim: &mut Claim, event: TaskEvent) {
+async fn end(store: &dyn Store, claim: &mut Claim, event: TaskEvent) {
     apply(&mut claim.task, event);
     let end = Ending { settlement: claim.task.settlement(), ..Ending::default() };
     store.advance(&claim.task, claim.epoch, NOW, Some(&end)).await.expect("advance");
 }
 
-async fn succeeded(store: &dyn TaskStore, id: &str, owner: &str) {
+async fn succeeded(store: &dyn Store, id: &str, owner: &str) {
     let mut claim = sent(store, &priced(id, owner)).await;
     for event in [accepted(&format!("h-{id}")), TaskEvent::Ready { sources: vec![] }] {
         apply(&mut claim.task, event);
@@ -52,7 +52,7 @@ async fn succeeded(store: &dyn TaskStore, id: &str, owner: &str) {
     end(store, &mut claim, TaskEvent::Collected { outputs: vec![] }).await;
 }
 
-async fn failed(store: &dyn TaskStore, id: &str, owner: &str) {
+async fn failed(store: &dyn Store, id: &str, owner: &str) {
     let mut claim = sent(store, &priced(id, owner)).await;
     advance(store, &mut claim, accepted(&format!("h-{id}")), Next::Keep { lease: LEASE }).await;
     apply(&mut claim.task, TaskEvent::AttemptFailed { reason: "f".into() });
@@ -60,13 +60,13 @@ async fn failed(store: &dyn TaskStore, id: &str, owner: &str) {
     end(store, &mut claim, TaskEvent::Failed { failure }).await;
 }
 
-async fn unknown(store: &dyn TaskStore, id: &str, owner: &str) {
+async fn unknown(store: &dyn Store, id: &str, owner: &str) {
     let mut claim = sent(store, &priced(id, owner)).await;
     apply(&mut claim.task, TaskEvent::SubmitUnknown { reason: "lost".into() });
     end(store, &mut claim, TaskEvent::DeadlinePassed).await;
 }
 
-async fn rows(store: &dyn TaskStore, span: LedgerSpan) -> Vec<LedgerRow> {
+async fn rows(store: &dyn Store, span: LedgerSpan) -> Vec<LedgerRow> {
     let (mut all, mut after) = (Vec::new(), 0);
     loop {
         let page = store.ledger((after, 2), span, None).await.expect("ledger");

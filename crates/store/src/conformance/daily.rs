@@ -11,7 +11,7 @@ use super::Harness;
 use super::samples::{LEASE, NOW, UNLIMITED, accepted, advance, apply, claim_all, claim_one, intended, task};
 use crate::{
     Admission, Claim, DailyBound, DailyKey, DailyLimit, DailyVerdict, Ending, HeldVerdict, IdempotencyKey,
-    LateWord, Next, OverDaily, StoreError, TaskStore, Terms,
+    LateWord, Next, OverDaily, Store, StoreError, Terms,
 };
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -54,13 +54,13 @@ fn priced(id: &str, price: &str) -> Task {
 }
 
 /// A task that costs 1 at most, counted without bounds.
-async fn counted(store: &dyn TaskStore, id: &str) {
+async fn counted(store: &dyn Store, id: &str) {
     let admission = store.create(&priced(id, "0.3"), &terms(&[spend(ann(), MUCH)])).await.expect("create");
     assert_eq!(admission, Admission::Admitted);
 }
 
 /// How many tasks and how much is used of `key` today.
-async fn used(store: &dyn TaskStore, key: DailyKey) -> (u32, Money) {
+async fn used(store: &dyn Store, key: DailyKey) -> (u32, Money) {
     let used = store.used_today(&[key]).await.expect("used today");
     (used[0].tasks, used[0].spend)
 }
@@ -175,7 +175,7 @@ pub async fn what_makes_no_task_counts_nothing(harness: &mut dyn Harness) {
     assert_eq!(used(&*store, ann()).await.0, 1);
 }
 
-async fn end(store: &dyn TaskStore, claim: &mut Claim, event: TaskEvent) -> Result<u64, StoreError> {
+async fn end(store: &dyn Store, claim: &mut Claim, event: TaskEvent) -> Result<u64, StoreError> {
     apply(&mut claim.task, event);
     let watch = Some(DAY);
     let end = Ending { settlement: claim.task.settlement(), watch, ..Ending::default() };
@@ -242,7 +242,7 @@ pub async fn an_end_after_midnight_changes_nothing_today(harness: &mut dyn Harne
 }
 
 /// Counts an attempt that costs 0.3.
-async fn count(store: &dyn TaskStore, claim: &Claim, attempt: u32, limits: &[DailyLimit]) -> DailyVerdict {
+async fn count(store: &dyn Store, claim: &Claim, attempt: u32, limits: &[DailyLimit]) -> DailyVerdict {
     let claim = (claim.task.id.clone(), claim.epoch);
     store.use_daily(&claim, attempt, limits, money("0.3")).await.expect("use")
 }

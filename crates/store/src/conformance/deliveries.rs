@@ -6,7 +6,7 @@ use domain::{TaskEvent, TaskId};
 
 use super::Harness;
 use super::samples::{LEASE, NOW, advance, apply, claim_one, create, task};
-use crate::{DeliveryClaim, DeliveryState, Ending, NewDelivery, StoreError, TaskStore, Tried};
+use crate::{DeliveryClaim, DeliveryState, Ending, NewDelivery, Store, StoreError, Tried};
 
 fn message(id: &str, host: &str) -> NewDelivery {
     NewDelivery {
@@ -23,18 +23,18 @@ fn telling(message: &NewDelivery) -> Ending {
 }
 
 /// Makes a task and ends it with a message.
-async fn end_with(store: &dyn TaskStore, id: &str, message: &NewDelivery) {
+async fn end_with(store: &dyn Store, id: &str, message: &NewDelivery) {
     create(store, &task(id, "ann")).await;
     let mut claim = claim_one(store).await;
     apply(&mut claim.task, TaskEvent::Cancelled);
     store.advance(&claim.task, claim.epoch, NOW, Some(&telling(message))).await.expect("advance");
 }
 
-async fn claim_all(store: &dyn TaskStore) -> Vec<DeliveryClaim> {
+async fn claim_all(store: &dyn Store) -> Vec<DeliveryClaim> {
     store.claim_deliveries("sender", LEASE, usize::MAX, &[]).await.expect("claim")
 }
 
-async fn settle(store: &dyn TaskStore, claim: &DeliveryClaim, tried: Tried) -> Result<(), StoreError> {
+async fn settle(store: &dyn Store, claim: &DeliveryClaim, tried: Tried) -> Result<(), StoreError> {
     store.settle_delivery(&claim.delivery.message.id, claim.epoch, &tried).await
 }
 

@@ -8,7 +8,7 @@ use domain::{
 
 use super::Harness;
 use super::samples::{LEASE, NOW, UNLIMITED, accepted, apply, claim_one, intended, load, task};
-use crate::{Admission, Ending, LateClaim, LateWord, StoreError, TaskStore, Terms};
+use crate::{Admission, Ending, LateClaim, LateWord, Store, StoreError, Terms};
 
 const WATCH: Duration = Duration::from_secs(3600);
 const PACE: Duration = Duration::from_secs(600);
@@ -31,7 +31,7 @@ fn finished(price: &str) -> LateWord {
 }
 
 /// A task of that price that ended after these events, and is watched.
-async fn ended(store: &dyn TaskStore, price: Option<&str>, events: &[TaskEvent]) -> TaskId {
+async fn ended(store: &dyn Store, price: Option<&str>, events: &[TaskEvent]) -> TaskId {
     let quoted = |price| QuotedPrice {
         account: AccountName::new("main"),
         upstream_model: "veo3_fast".into(),
@@ -51,28 +51,28 @@ async fn ended(store: &dyn TaskStore, price: Option<&str>, events: &[TaskEvent])
 }
 
 /// One that an upstream had taken; its money was freed.
-async fn expired(store: &dyn TaskStore, price: Option<&str>) -> TaskId {
+async fn expired(store: &dyn Store, price: Option<&str>) -> TaskId {
     ended(store, price, &[accepted("up/1"), TaskEvent::DeadlinePassed]).await
 }
 
 /// One of which nobody knows whether an upstream has it; its money is still set aside.
-async fn lost(store: &dyn TaskStore) -> TaskId {
+async fn lost(store: &dyn Store) -> TaskId {
     let unknown = TaskEvent::SubmitUnknown { reason: "lost".into() };
     ended(store, Some("1"), &[unknown, TaskEvent::DeadlinePassed]).await
 }
 
-async fn claim_late(store: &dyn TaskStore) -> Vec<LateClaim> {
+async fn claim_late(store: &dyn Store) -> Vec<LateClaim> {
     store.claim_late(LEASE, usize::MAX).await.expect("claim")
 }
 
-async fn only_late(store: &dyn TaskStore) -> LateClaim {
+async fn only_late(store: &dyn Store) -> LateClaim {
     let mut claims = claim_late(store).await;
     assert_eq!(claims.len(), 1, "one is due: {claims:?}");
     claims.remove(0)
 }
 
 /// What is left for ann of a budget of 10.
-async fn left(store: &dyn TaskStore) -> Money {
+async fn left(store: &dyn Store) -> Money {
     let mut much = task("much", "ann");
     much.quote.reserved = money("10.000000001");
     match store.create(&much, &within("10")).await.expect("create") {

@@ -5,7 +5,7 @@ use tokio::task::JoinSet;
 
 use super::Harness;
 use super::samples::{NOW, UNLIMITED, accepted, apply, claim_all, claim_one, intended, load, task};
-use crate::{Admission, Claim, Ending, Next, StoreError, TaskStore, Terms};
+use crate::{Admission, Claim, Ending, Next, Store, StoreError, Terms};
 
 fn money(text: &str) -> Money {
     Money::parse(text).expect("an amount")
@@ -26,7 +26,7 @@ fn priced(id: &str, owner: &str) -> Task {
 }
 
 /// What is left for ann of a budget of 10.
-async fn left(store: &dyn TaskStore) -> Money {
+async fn left(store: &dyn Store) -> Money {
     let mut much = priced("much", "ann");
     much.quote.reserved = money("10.000000001");
     match store.create(&much, &within("10")).await.expect("create") {
@@ -35,13 +35,13 @@ async fn left(store: &dyn TaskStore) -> Money {
     }
 }
 
-async fn settled(store: &dyn TaskStore, claim: &mut Claim, event: TaskEvent) -> Result<u64, StoreError> {
+async fn settled(store: &dyn Store, claim: &mut Claim, event: TaskEvent) -> Result<u64, StoreError> {
     apply(&mut claim.task, event);
     let end = Ending { settlement: claim.task.settlement(), ..Ending::default() };
     store.advance(&claim.task, claim.epoch, NOW, Some(&end)).await
 }
 
-async fn admitted(store: &dyn TaskStore, task: &Task) -> Claim {
+async fn admitted(store: &dyn Store, task: &Task) -> Claim {
     assert_eq!(store.create(task, &within("10")).await.expect("create"), Admission::Admitted);
     claim_one(store).await
 }

@@ -7,7 +7,7 @@ use domain::{AssetId, MediaKind, Output, OutputMedia, OwnerId, TaskEvent, TaskId
 use super::Harness;
 use super::samples::{LEASE, NOW, UNLIMITED, accepted, create, intended, task};
 use crate::{
-    Admission, AssetRecord, Claim, Ending, IdempotencyKey, LateWord, NewDelivery, TaskStore, Terms, Tried,
+    Admission, AssetRecord, Claim, Ending, IdempotencyKey, LateWord, NewDelivery, Store, Terms, Tried,
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -47,7 +47,7 @@ fn message(id: &str) -> NewDelivery {
 }
 
 /// Ends the claimed task at that moment of the store's clock.
-async fn end(store: &dyn TaskStore, claim: &mut Claim, outputs: Vec<Output>, at: Timestamp, end: Ending) {
+async fn end(store: &dyn Store, claim: &mut Claim, outputs: Vec<Output>, at: Timestamp, end: Ending) {
     for event in [intended("main"), accepted(claim.task.id.as_str()), TaskEvent::Ready { sources: vec![] }] {
         claim.task.apply(event, at).expect("legal");
     }
@@ -55,16 +55,16 @@ async fn end(store: &dyn TaskStore, claim: &mut Claim, outputs: Vec<Output>, at:
     store.advance(&claim.task, claim.epoch, NOW, Some(&end)).await.expect("advance");
 }
 
-async fn claim_of(store: &dyn TaskStore, id: &TaskId) -> Claim {
+async fn claim_of(store: &dyn Store, id: &TaskId) -> Claim {
     let claims = store.claim_due("worker", LEASE, usize::MAX).await.expect("claim");
     claims.into_iter().find(|claim| claim.task.id == *id).expect("it is due")
 }
 
-async fn purge(store: &dyn TaskStore) -> usize {
+async fn purge(store: &dyn Store) -> usize {
     store.purge_tasks(AGE, usize::MAX).await.expect("purge")
 }
 
-async fn is_there(store: &dyn TaskStore, id: &TaskId) -> bool {
+async fn is_there(store: &dyn Store, id: &TaskId) -> bool {
     store.load(id).await.expect("load").is_some()
 }
 
@@ -197,7 +197,7 @@ pub async fn random_histories_lose_nothing_before_its_time(harness: &mut dyn Har
     assert_eq!((known.len(), purged), (live, 200 - live));
 }
 
-async fn end_one(store: &dyn TaskStore, known: &mut Known, (dice, now): (&mut Dice, Timestamp)) {
+async fn end_one(store: &dyn Store, known: &mut Known, (dice, now): (&mut Dice, Timestamp)) {
     let claims = store.claim_due("worker", Duration::ZERO, usize::MAX).await.expect("claim");
     let Some(mut claim) = claims.into_iter().find(|claim| claim.task.id == known.id) else { return };
     let until = now.plus(hours(1 + dice.below(KEY_HOURS_MAX)));
@@ -212,7 +212,7 @@ async fn end_one(store: &dyn TaskStore, known: &mut Known, (dice, now): (&mut Di
 }
 
 /// Whether what is there is what may not go yet.
-async fn check(store: &dyn TaskStore, known: &mut Vec<Known>, now: Timestamp) {
+async fn check(store: &dyn Store, known: &mut Vec<Known>, now: Timestamp) {
     for task in known.iter() {
         assert_eq!(is_there(store, &task.id).await, !task.may_go(now), "{} at {now:?}", task.id);
     }

@@ -8,7 +8,7 @@ use domain::{
     Vendor,
 };
 
-use crate::{Admission, Claim, Next, TaskStore, Terms};
+use crate::{Admission, Claim, Next, Store, Terms};
 
 pub(super) const LEASE: Duration = Duration::from_secs(30);
 pub(super) const UNLIMITED: u32 = u32::MAX;
@@ -101,29 +101,29 @@ pub(super) fn apply(task: &mut Task, event: TaskEvent) {
     task.apply(event, AT).expect("the suite applies only what is legal");
 }
 
-pub(super) async fn create(store: &dyn TaskStore, task: &Task) {
+pub(super) async fn create(store: &dyn Store, task: &Task) {
     let admission = store.create(task, &Terms::concurrent_tasks(UNLIMITED)).await.expect("create");
     assert_eq!(admission, Admission::Admitted);
 }
 
 /// Claims everything that is due.
-pub(super) async fn claim_all(store: &dyn TaskStore) -> Vec<Claim> {
+pub(super) async fn claim_all(store: &dyn Store) -> Vec<Claim> {
     store.claim_due("worker", LEASE, usize::MAX).await.expect("claim")
 }
 
 /// Claims the only task that is due.
-pub(super) async fn claim_one(store: &dyn TaskStore) -> Claim {
+pub(super) async fn claim_one(store: &dyn Store) -> Claim {
     let mut claims = claim_all(store).await;
     assert_eq!(claims.len(), 1, "one task is due: {claims:?}");
     claims.remove(0)
 }
 
-pub(super) async fn load(store: &dyn TaskStore, id: &TaskId) -> Task {
+pub(super) async fn load(store: &dyn Store, id: &TaskId) -> Task {
     store.load(id).await.expect("load").expect("the task is stored")
 }
 
 /// Applies `event` to a claimed task and writes it.
-pub(super) async fn advance(store: &dyn TaskStore, claim: &mut Claim, event: TaskEvent, next: Next) {
+pub(super) async fn advance(store: &dyn Store, claim: &mut Claim, event: TaskEvent, next: Next) {
     apply(&mut claim.task, event);
     claim.task.version = store.advance(&claim.task, claim.epoch, next, None).await.expect("advance");
 }

@@ -6,17 +6,17 @@ use domain::{OwnerId, Scope, Task, TaskEvent, TaskId};
 
 use super::Harness;
 use super::samples::{AT, LEASE, NOW, advance, claim_all, claim_one, create, intended, load, task};
-use crate::{ListTasks, Next, TaskStore};
+use crate::{ListTasks, Next, Store};
 
 const ALL: ListTasks = ListTasks { scope: None, after: None, limit: 100, ascending: false };
 
-async fn list(store: &dyn TaskStore, owner: &str, wanted: &ListTasks) -> Vec<String> {
+async fn list(store: &dyn Store, owner: &str, wanted: &ListTasks) -> Vec<String> {
     let tasks = store.list(&OwnerId::new(owner), wanted).await.expect("list");
     tasks.into_iter().map(|task| task.id.to_string()).collect()
 }
 
 /// Three tasks of `ann`, one second apart except for the last two, and one of `bob`.
-async fn four(store: &dyn TaskStore) {
+async fn four(store: &dyn Store) {
     for (id, owner, second) in [("a", "ann", 1), ("b", "ann", 2), ("c", "ann", 2), ("d", "bob", 3)] {
         let created_at = AT.plus(Duration::from_secs(second));
         let mut task = Task { created_at, ..task(id, owner) };
@@ -25,7 +25,7 @@ async fn four(store: &dyn TaskStore) {
     }
 }
 
-async fn end(store: &dyn TaskStore) {
+async fn end(store: &dyn Store) {
     let mut claim = claim_one(store).await;
     advance(store, &mut claim, TaskEvent::Cancelled, NOW).await;
 }

@@ -1,10 +1,38 @@
 //! Records of media bytes; the bytes are elsewhere.
 
+use async_trait::async_trait;
 use domain::{AssetId, OwnerId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{failed, is_unique_violation};
-use crate::{AssetRecord, StoreError};
+use super::{SqliteStore, failed, is_unique_violation, retention};
+use crate::{AssetRecord, Assets, StoreError};
+
+#[async_trait]
+impl Assets for SqliteStore {
+    async fn put_asset(&self, asset: &AssetRecord) -> Result<(), StoreError> {
+        let asset = asset.clone();
+        self.writer.write(move |c| put(c, &asset)).await
+    }
+
+    async fn drop_asset(&self, id: &AssetId) -> Result<bool, StoreError> {
+        let id = id.clone();
+        self.writer.write(move |c| remove(c, &id)).await
+    }
+
+    async fn asset(&self, id: &AssetId) -> Result<Option<AssetRecord>, StoreError> {
+        self.read(|c| load(c, id))
+    }
+
+    async fn expired_assets(&self, max: usize) -> Result<Vec<AssetId>, StoreError> {
+        let clock = self.clock.clone();
+        self.scan(move |c| retention::expired_assets(c, max, clock.now())).await
+    }
+
+    async fn drop_expired(&self, ids: &[AssetId]) -> Result<(), StoreError> {
+        let (ids, clock) = (ids.to_vec(), self.clock.clone());
+        self.writer.write(move |c| retention::drop_expired(c, &ids, clock.now())).await
+    }
+}
 
 pub(super) fn put(connection: &Connection, asset: &AssetRecord) -> Result<(), StoreError> {
     let sql = "INSERT INTO assets (id, owner, media_type, bytes, created_at, expires_at)

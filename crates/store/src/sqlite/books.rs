@@ -1,12 +1,14 @@
 //! Reads of the ledger, and the settling of what an end has left set aside.
 
+use async_trait::async_trait;
 use domain::{AccountName, Money, OwnerId, Settlement, Task, TaskId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::rows::TaskRow;
-use super::{failed, ledger};
+use super::{SqliteStore, failed, ledger};
 use crate::{
-    HeldMoney, HeldVerdict, KnownWork, LedgerBy, LedgerKind, LedgerRow, LedgerSpan, LedgerTotal, StoreError,
+    Books, HeldMoney, HeldVerdict, KnownWork, LedgerBy, LedgerKind, LedgerRow, LedgerSpan, LedgerTotal,
+    StoreError,
 };
 
 /// The plus keeps the index of moments out: rows come in the order of their sequence, page by page, and are never sorted.
@@ -29,6 +31,41 @@ const HELD: &str = "SELECT sequence, at, task_id, amount, owner, model,
 const TASK_OF_HANDLE: &str = "SELECT tasks.id, tasks.state FROM tasks
     WHERE id = COALESCE((SELECT task_id FROM attempts WHERE account = ?1 AND handle = ?2),
                         (SELECT task_id FROM inbox WHERE account = ?1 AND handle = ?2))";
+
+#[async_trait]
+impl Books for SqliteStore {
+    async fn ledger(
+        &self,
+        page: (i64, usize),
+        span: LedgerSpan,
+        account: Option<&AccountName>,
+    ) -> Result<Vec<LedgerRow>, StoreError> {
+        let account = account.cloned();
+        self.scan(move |c| rows(c, page, span, account.as_ref())).await
+    }
+
+    async fn ledger_totals(&self, by: LedgerBy, span: LedgerSpan) -> Result<Vec<LedgerTotal>, StoreError> {
+        self.scan(move |c| totals(c, by, span)).await
+    }
+
+    async fn held_money(&self, page: (i64, usize)) -> Result<Vec<HeldMoney>, StoreError> {
+        self.scan(move |c| held(c, page, None)).await
+    }
+
+    async fn settle_held(
+        &self,
+        id: &TaskId,
+        verdict: HeldVerdict,
+    ) -> Result<Option<domain::Settlement>, StoreError> {
+        let (id, clock) = (id.clone(), self.clock.clone());
+        self.writer.write(move |c| settle_held(c, &id, verdict, clock.now())).await
+    }
+
+    async fn known_work(&self, account: &AccountName, handle: &str) -> Result<Option<KnownWork>, StoreError> {
+        let (account, handle) = (account.clone(), handle.to_owned());
+        self.scan(move |c| known_work(c, &account, &handle)).await
+    }
+}
 
 /// Up to `max` rows after the row `after`; of one account, if one is named.
 pub(super) fn rows(

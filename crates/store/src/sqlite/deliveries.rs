@@ -2,16 +2,51 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use domain::{TaskId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::failed;
-use crate::{Delivery, DeliveryClaim, DeliveryState, NewDelivery, StoreError, Tried};
+use super::{SqliteStore, failed};
+use crate::{Deliveries, Delivery, DeliveryClaim, DeliveryState, NewDelivery, StoreError, Tried};
 
 /// Hosts are a JSON array: their number varies, and a statement is prepared once.
 const DUE: &str = "SELECT * FROM deliveries
                    WHERE due_at <= ?1 AND host NOT IN (SELECT value FROM json_each(?2)) ORDER BY due_at LIMIT ?3";
 const NEXT_DUE: &str = "SELECT due_at FROM deliveries WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1";
+
+#[async_trait]
+impl Deliveries for SqliteStore {
+    async fn claim_deliveries(
+        &self,
+        holder: &str,
+        lease: Duration,
+        max: usize,
+        busy: &[String],
+    ) -> Result<Vec<DeliveryClaim>, StoreError> {
+        let (holder, clock) = (holder.to_owned(), self.clock.clone());
+        let busy = serde_json::Value::from(busy.to_vec()).to_string();
+        let claim = move |c: &Connection| claim(c, &holder, &busy, (lease, max), clock.now());
+        self.writer.write(claim).await
+    }
+
+    async fn settle_delivery(&self, id: &str, epoch: u64, tried: &Tried) -> Result<(), StoreError> {
+        let (id, tried, clock) = (id.to_owned(), tried.clone(), self.clock.clone());
+        self.writer.write(move |c| settle(c, (&id, epoch), &tried, clock.now())).await
+    }
+
+    async fn next_delivery_in(&self) -> Result<Option<Duration>, StoreError> {
+        self.read(|c| next_in(c, self.clock.now()))
+    }
+
+    async fn deliveries(&self, state: DeliveryState, max: usize) -> Result<Vec<Delivery>, StoreError> {
+        self.scan(move |c| list(c, state, max)).await
+    }
+
+    async fn replay_deliveries(&self, id: Option<&str>) -> Result<u64, StoreError> {
+        let (id, clock) = (id.map(str::to_owned), self.clock.clone());
+        self.writer.write(move |c| replay(c, id.as_deref(), clock.now())).await
+    }
+}
 
 /// Stores the message of a task that ends, due `now`.
 pub(super) fn store(
@@ -95,6 +130,13 @@ pub(super) fn next_in(connection: &Connection, now: Timestamp) -> Result<Option<
     let read = || connection.prepare_cached(NEXT_DUE)?.query_row([], |row| row.get(0)).optional();
     let due_at = read().map_err(failed("reading the next due delivery"))?;
     Ok(due_at.map(|due_at| Timestamp::from_millis(due_at).since(now)))
+}
+
+/// The message that tells of the end of that task.
+pub(super) fn of_task(connection: &Connection, id: &TaskId) -> Result<Option<Delivery>, StoreError> {
+    let sql = "SELECT * FROM deliveries WHERE task_id = ?1";
+    let read = || connection.prepare_cached(sql)?.query_row([id.as_str()], delivery).optional();
+    read().map_err(failed("reading a delivery"))
 }
 
 /// Up to `max` messages in that state, latest first.

@@ -1,10 +1,31 @@
 //! What upstreams told us by themselves, and what we know their work by.
 
+use async_trait::async_trait;
 use domain::{AccountName, TaskId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{failed, wishes};
-use crate::{Heard, StoreError};
+use super::{SqliteStore, failed, wishes};
+use crate::{Callbacks, Heard, StoreError};
+
+#[async_trait]
+impl Callbacks for SqliteStore {
+    async fn hear(&self, heard: &Heard) -> Result<bool, StoreError> {
+        let (heard, clock) = (heard.clone(), self.clock.clone());
+        self.writer.write(move |c| hear(c, &heard, clock.now())).await
+    }
+
+    async fn heard_handle(&self, id: &TaskId, attempt: u32) -> Result<Option<String>, StoreError> {
+        self.read(|c| handle(c, id, attempt))
+    }
+
+    async fn known_handles(
+        &self,
+        account: &AccountName,
+        handles: &[String],
+    ) -> Result<Vec<String>, StoreError> {
+        self.read(|c| known_handles(c, account, handles))
+    }
+}
 
 /// Notes a callback and makes its task due; false if it is known.
 pub(super) fn hear(connection: &Connection, heard: &Heard, now: Timestamp) -> Result<bool, StoreError> {

@@ -1,10 +1,32 @@
 //! Client keys, as digests.
 
+use async_trait::async_trait;
 use domain::{Money, OwnerId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{failed, is_unique_violation};
-use crate::{KeyRecord, StoreError};
+use super::{SqliteStore, failed, is_unique_violation};
+use crate::{KeyRecord, Keys, StoreError};
+
+#[async_trait]
+impl Keys for SqliteStore {
+    async fn put_key(&self, key: &KeyRecord) -> Result<(), StoreError> {
+        let key = key.clone();
+        self.writer.write(move |c| put(c, &key)).await
+    }
+
+    async fn key(&self, digest: &[u8; 32]) -> Result<Option<KeyRecord>, StoreError> {
+        self.read(|c| by_digest(c, digest))
+    }
+
+    async fn keys(&self) -> Result<Vec<KeyRecord>, StoreError> {
+        self.scan(all).await
+    }
+
+    async fn revoke_key(&self, owner: &OwnerId, at: Timestamp) -> Result<bool, StoreError> {
+        let owner = owner.clone();
+        self.writer.write(move |c| revoke(c, &owner, at)).await
+    }
+}
 
 pub(super) fn put(connection: &Connection, key: &KeyRecord) -> Result<(), StoreError> {
     let sql = "INSERT INTO client_keys

@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use domain::{AccountName, Money, OwnerId, Task, TaskId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::rows::{TaskRow, decode_json, encode_json};
-use super::{failed, ledger};
-use crate::{LateClaim, LateResult, LateWord, StoreError};
+use super::{SqliteStore, failed, ledger};
+use crate::{LateClaim, LateResult, LateWord, LateWork, StoreError};
 
 const DUE: &str = "SELECT id, owner, dialect, request, state_data, created_at, deadline_at, quote, version
      FROM late_watches JOIN tasks ON tasks.id = late_watches.task_id
@@ -21,6 +22,28 @@ const RESULTS: &str = "SELECT late_watches.task_id, owner, model, outputs, settl
              WHERE task_id = tasks.id AND kind IN ('capture', 'late_adjustment')) AS amount
      FROM late_watches JOIN tasks ON tasks.id = late_watches.task_id
      WHERE outputs IS NOT NULL ORDER BY settled_at DESC LIMIT ?1";
+
+#[async_trait]
+impl LateWork for SqliteStore {
+    async fn claim_late(&self, lease: Duration, max: usize) -> Result<Vec<LateClaim>, StoreError> {
+        let clock = self.clock.clone();
+        self.writer.write(move |c| claim(c, lease, max, clock.now())).await.map(decode)
+    }
+
+    async fn settle_late(&self, claim: &LateClaim, word: &LateWord) -> Result<(), StoreError> {
+        let (id, epoch, clock) = (claim.task.id.clone(), claim.epoch, self.clock.clone());
+        let settled = Settled::encode(&claim.task, word)?;
+        self.writer.write(move |c| settle(c, (id.as_str(), epoch), &settled, clock.now())).await
+    }
+
+    async fn next_late_in(&self) -> Result<Option<Duration>, StoreError> {
+        self.read(|c| next_in(c, self.clock.now()))
+    }
+
+    async fn late_results(&self, max: usize) -> Result<Vec<LateResult>, StoreError> {
+        self.scan(move |c| results(c, max)).await
+    }
+}
 
 /// A claimed watch, not yet decoded.
 #[derive(Debug)]

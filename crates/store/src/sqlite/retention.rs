@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use domain::{AssetId, Timestamp};
 use rusqlite::{Connection, params};
 
-use super::failed;
-use crate::StoreError;
+use super::{SqliteStore, daily, failed};
+use crate::{Retention, StoreError};
 
 /// Ended tasks of which nothing is needed any more: no key of idempotency that still leads to it, no message that is
 /// still to be sent, no upstream that is still watched, no result that can still be read.
@@ -41,6 +42,24 @@ const DELETE_KEYS: &str = "DELETE FROM idempotency_keys WHERE (owner, key) IN
          (SELECT owner, key FROM idempotency_keys WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)";
 const EXPIRED: &str = "SELECT id FROM assets WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2";
 const DELETE_EXPIRED: &str = "DELETE FROM assets WHERE id = ?1 AND expires_at <= ?2";
+
+#[async_trait]
+impl Retention for SqliteStore {
+    async fn purge_tasks(&self, age: Duration, max: usize) -> Result<usize, StoreError> {
+        let clock = self.clock.clone();
+        self.writer.write(move |c| purge_tasks(c, age, max, clock.now())).await
+    }
+
+    async fn purge_keys(&self, max: usize) -> Result<usize, StoreError> {
+        let clock = self.clock.clone();
+        self.writer.write(move |c| purge_keys(c, max, clock.now())).await
+    }
+
+    async fn purge_daily(&self, max: usize) -> Result<usize, StoreError> {
+        let clock = self.clock.clone();
+        self.writer.write(move |c| daily::purge(c, max, clock.now())).await
+    }
+}
 
 /// Deletes up to `max` tasks that ended at least `age` ago, with all that belongs to them; how many.
 pub(super) fn purge_tasks(

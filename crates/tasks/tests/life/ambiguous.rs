@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use domain::{Account, Call, Draft, Pace, TaskId};
 use serde_json::json;
-use store::TaskStore as _;
+use store::Tasks as _;
 use tasks::HintSettings;
 use tokio::task::JoinSet;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::{AccountName, DraftInput, DraftMedia, Money};
-use store::{DailyKey, DailyUse, TaskStore};
+use store::{DailyKey, DailyUse, Tasks};
 
 use crate::good;
 use crate::stage::{PATIENCE, Stage, account, client, draft};

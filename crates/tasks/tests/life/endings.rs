@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use domain::{AccountName, AttemptOutcome, FailureKind, OutputMedia, TaskState};
-use store::{Heard, TaskStore};
+use store::{Callbacks, Heard, LateWork, Tasks};
 
 use crate::stage::{PATIENCE, Stage, account, client};
 use crate::upstream::{Answer, Upstream};

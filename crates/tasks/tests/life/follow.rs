@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::{TaskEvent, Timestamp};
-use store::{Next, TaskStore};
+use store::{Next, Tasks};
 use tokio::time::timeout;
 
 use crate::stage::{PATIENCE, Stage, account, client};

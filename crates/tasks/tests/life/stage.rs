@@ -10,7 +10,7 @@ use domain::{
 };
 use limits::LocalLimiter;
 use routing::{Candidate, Catalogue, Policy, Route, Router};
-use store::{Next, SqliteSettings, SqliteStore, TaskStore};
+use store::{Next, SqliteSettings, SqliteStore, Store, Tasks};
 use tasks::{
     AssetStorage, CurrentSetup, LateSettings, LateWatcher, Parts, RetentionSettings, Settings, Setup, Shared,
     Sweeper, TaskService, Worker,
@@ -160,7 +160,7 @@ impl Stage {
         let setup = CurrentSetup::new(setup_of(&accounts));
         let limiter = Arc::new(LocalLimiter::new(100));
         let parts = Parts {
-            store: Arc::clone(&store) as Arc<dyn TaskStore>,
+            store: Arc::clone(&store) as Arc<dyn Store>,
             setup: setup.clone(),
             upstream: Upstream::new(upstream::Settings {
                 connect_timeout: Duration::from_secs(5),
