@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::{Account, AttemptOutcome, Failure, FailureKind, NewAttempt, Task, TaskId, with_sources};
 use limits::{LimitKey, Limiter};
-use store::{StoreError, TaskStore};
+use store::{StoreError, Store};
 use tokio::sync::Notify;
 use upstream::Upstream;
 
@@ -26,7 +26,7 @@ use crate::{AssetStorage, Settings};
 /// Everything that the life of a task needs.
 pub struct Parts {
     /// Where tasks are kept.
-    pub store: Arc<dyn TaskStore>,
+    pub store: Arc<dyn Store>,
     /// Models, accounts, routes, keys and limits.
     pub setup: CurrentSetup,
     /// The way out.
@@ -43,7 +43,7 @@ pub struct Parts {
 
 /// The parts, and what the running process remembers besides.
 pub struct Shared {
-    pub(crate) store: Arc<dyn TaskStore>,
+    pub(crate) store: Arc<dyn Store>,
     pub(crate) setup: CurrentSetup,
     pub(crate) upstream: Upstream,
     pub(crate) limiter: Arc<dyn Limiter>,
