@@ -29,6 +29,11 @@ pub(crate) struct File {
     pub(crate) server: Server,
     /// The directory that keeps tasks, keys and results. Relative paths start at the working directory.
     pub(crate) data_dir: PathBuf,
+    /// The directory that keeps inputs and results, "assets" in data_dir if absent. Gateways that share a store share it,
+    /// too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["/srv/filmgate/media"]))]
+    pub(crate) media_dir: Option<PathBuf>,
     pub(crate) store: Store,
     pub(crate) tasks: Tasks,
     pub(crate) retention: Retention,
@@ -58,6 +63,7 @@ impl Default for File {
         Self {
             server: Server::default(),
             data_dir: PathBuf::from("./filmgate-data"),
+            media_dir: None,
             store: Store::default(),
             tasks: Tasks::default(),
             retention: Retention::default(),

@@ -44,10 +44,13 @@ pub(crate) fn resolve(
         })
         .collect();
     let shared_limits_url = limits::shared_url(&file.limits, environment, findings);
-    let admin_key = admin_key(file.server.admin_key.as_ref(), environment, findings);
+    let admin_key = long_key(file.server.admin_key.as_ref(), "server.admin_key", environment, findings);
+    let callback_key =
+        long_key(file.server.callback_key.as_ref(), "server.callback_key", environment, findings);
     Config {
         server: file.server,
         data_dir: file.data_dir,
+        media_dir: file.media_dir,
         store: file.store,
         tasks: file.tasks,
         retention: file.retention,
@@ -59,6 +62,7 @@ pub(crate) fn resolve(
         callbacks: file.callbacks,
         callback_secrets,
         admin_key,
+        callback_key,
         keys,
         default_models: file.default_models,
         models,
@@ -72,17 +76,18 @@ pub(crate) fn resolve(
     }
 }
 
-/// The shortest key of the operator: it opens more than a client's.
-const ADMIN_KEY_CHARS_MIN: usize = 24;
+/// The shortest of the keys that open more than a client's does.
+const LONG_KEY_CHARS_MIN: usize = 24;
 
-fn admin_key(
+fn long_key(
     reference: Option<&SecretRef>,
+    path: &str,
     environment: &dyn Environment,
     findings: &mut Findings<'_>,
 ) -> Option<Credential> {
-    let key = accounts::credential(Some(reference?), "server.admin_key", environment, findings)?;
-    if key.expose().len() < ADMIN_KEY_CHARS_MIN {
-        findings.add("server.admin_key", format!("must have at least {ADMIN_KEY_CHARS_MIN} characters"));
+    let key = accounts::credential(Some(reference?), path, environment, findings)?;
+    if key.expose().len() < LONG_KEY_CHARS_MIN {
+        findings.add(path, format!("must have at least {LONG_KEY_CHARS_MIN} characters"));
     }
     Some(key)
 }

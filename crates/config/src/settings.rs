@@ -20,6 +20,8 @@ pub struct Config {
     pub server: Server,
     /// The directory that keeps tasks, keys and results.
     pub data_dir: PathBuf,
+    /// The directory that keeps inputs and results; absent if it is that of `assets` in `data_dir`.
+    pub media_dir: Option<PathBuf>,
     /// The embedded store.
     pub store: Store,
     /// The life of a task.
@@ -42,6 +44,8 @@ pub struct Config {
     pub callback_secrets: Vec<Credential>,
     /// The operator's own key.
     pub admin_key: Option<Credential>,
+    /// What the addresses are made from that providers are told.
+    pub callback_key: Option<Credential>,
     /// Client keys that the file declares; no two have the same name or secret.
     pub keys: Vec<ClientKey>,
     /// The model of a request that names none; each is known.

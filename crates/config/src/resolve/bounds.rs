@@ -45,6 +45,9 @@ pub(super) fn check(file: &mut File, environment: &dyn Environment, findings: &m
     if file.data_dir.as_os_str().is_empty() {
         findings.add("data_dir", "must not be empty");
     }
+    if file.media_dir.as_ref().is_some_and(|folder| folder.as_os_str().is_empty()) {
+        findings.add("media_dir", "must not be empty");
+    }
 }
 
 fn server(server: &mut Server, findings: &mut Findings<'_>) {

@@ -36,6 +36,11 @@ pub struct Server {
     /// Whether providers are told to call this gateway when something has happened. Only with a public_url; polls decide
     /// either way, callbacks make them come sooner.
     pub upstream_callbacks: bool,
+    /// The key of the addresses that providers are told, as env:NAME or file:PATH; at least 24 characters. Gateways that
+    /// share a store need the same one. Without it, a key is made in data_dir at the first start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("examples" = ["env:CALLBACK_KEY"]))]
+    pub callback_key: Option<SecretRef>,
     /// A certificate, to speak HTTPS. Without it the gateway speaks plain HTTP.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
@@ -103,7 +108,12 @@ pub struct Server {
     /// Requests at one time, without those that wait for their task; more are refused.
     #[schemars(range(min = 1))]
     pub requests_in_flight_max: usize,
-    /// For requests in flight to end after a stop was asked for.
+    /// After a stop was asked for, /readyz fails at once, and connections are accepted on for this long: until a load
+    /// balancer has noticed.
+    #[serde(with = "text::duration")]
+    #[schemars(with = "DurationText")]
+    pub drain_delay: Duration,
+    /// For requests in flight to end after drain_delay.
     #[serde(with = "text::duration")]
     #[schemars(with = "DurationText")]
     pub drain_timeout: Duration,
@@ -119,6 +129,7 @@ impl Default for Server {
             admin_key: None,
             public_url: None,
             upstream_callbacks: true,
+            callback_key: None,
             tls: None,
             connections_max: 10_000,
             streams_max: 128,
@@ -137,6 +148,7 @@ impl Default for Server {
             body_bytes_max: 64 * MIB,
             buffered_bytes_max: 512 * MIB,
             requests_in_flight_max: 4096,
+            drain_delay: Duration::ZERO,
             drain_timeout: Duration::from_secs(30),
             cors_origins: vec!["*".to_owned()],
         }

@@ -34,6 +34,7 @@ impl AtStart {
         let Config {
             server,
             data_dir,
+            media_dir,
             store,
             tasks,
             retention,
@@ -43,8 +44,9 @@ impl AtStart {
             callbacks,
             log,
             sandbox,
-            // What these two hold is known by the references of server and limits.
+            // What these hold is known by the references of server and limits.
             admin_key: _,
+            callback_key: _,
             shared_limits_url: _,
             // Applied by a reload.
             callback_secrets: _,
@@ -61,6 +63,7 @@ impl AtStart {
         let sections = [
             ("server", plain(server, &[])),
             ("data_dir", plain(data_dir, &[])),
+            ("media_dir", plain(media_dir, &[])),
             ("store", plain(store, &[])),
             ("tasks", plain(tasks, &[])),
             ("retention", plain(retention, &[])),
