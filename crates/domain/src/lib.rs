@@ -19,6 +19,7 @@ mod request;
 mod state;
 mod task;
 mod time;
+mod trace;
 
 pub use account::{Account, Credential, OnUnknown, Pace};
 pub use admin_scope::{AdminScope, AdminScopes, NotAScope};
@@ -43,3 +44,4 @@ pub use request::{
 pub use state::{IllegalTransition, TaskEvent, TaskState};
 pub use task::{Attempt, AttemptOutcome, NewAttempt, Task};
 pub use time::Timestamp;
+pub use trace::{NotATraceContext, TaskTrace, TraceContext};

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{AccountName, AssetId, Preference, TaskId};
+use crate::{AccountName, AssetId, Preference, TaskId, TaskTrace};
 
 /// The three kinds of generation of the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -59,6 +59,8 @@ pub struct Draft {
     pub preference: Preference,
     /// Fields that only the client's own API knows.
     pub vendor: Option<Vendor>,
+    /// Where the request stands in a trace; it says nothing of what is wanted.
+    pub trace: Option<TaskTrace>,
 }
 
 /// A result of an earlier task, as a client names it.
@@ -131,6 +133,9 @@ pub struct GenerationRequest {
     /// Fields that only one API knows; passed on to a provider of the same API.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vendor: Option<Vendor>,
+    /// Where its work stands in a trace, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TaskTrace>,
 }
 
 impl GenerationRequest {
@@ -146,6 +151,7 @@ impl GenerationRequest {
             callback: None,
             preference: Preference::default(),
             vendor: None,
+            trace: None,
         }
     }
 }

@@ -99,6 +99,7 @@ impl TaskService {
             callback: draft.callback,
             preference: draft.preference.within(&client.access.preference),
             vendor: draft.vendor,
+            trace: draft.trace,
             ..GenerationRequest::new(scope, model, draft.prompt)
         };
         let mut kept = Vec::new();

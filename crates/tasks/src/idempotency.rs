@@ -38,7 +38,7 @@ pub(crate) fn name(
 /// Two drafts that ask for the same have the same, however their requests were written: in whichever order of fields,
 /// with whichever boundary of a form, in base64 or as a file.
 fn fingerprint(draft: &Draft) -> [u8; 32] {
-    let Draft { scope, model, prompt, inputs, output, basis, callback, preference, vendor } = draft;
+    let Draft { scope, model, prompt, inputs, output, basis, callback, preference, vendor, trace: _ } = draft;
     let basis = basis
         .as_ref()
         .map(|DraftBasis { task, index, derivation }| json!([task.as_str(), index, derivation.as_str()]));
