@@ -6,7 +6,11 @@
 
 use std::time::Duration;
 
-use domain::{AccountName, DailyLimits, Money, OwnerId};
+use domain::{AccountName, DailyLimits, Money, OwnerId, Timestamp};
+
+const DAY_MILLIS: i64 = 24 * 3600 * 1000;
+/// The number of a use that is a task's own, not that of one of its attempts.
+pub(crate) const AT_ACCEPT: u32 = 0;
 
 /// Whose use is counted.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -21,6 +25,18 @@ pub enum DailyKey {
     Provider(String),
 }
 
+impl DailyKey {
+    /// As it is stored: what kind of limit, of whom, for which model.
+    pub(crate) fn columns(&self) -> (&'static str, &str, &str) {
+        match self {
+            Self::Client(owner) => ("client", owner.as_str(), ""),
+            Self::ClientModel(owner, model) => ("client_model", owner.as_str(), model),
+            Self::Account(account) => ("account", account.as_str(), ""),
+            Self::Provider(provider) => ("provider", provider, ""),
+        }
+    }
+}
+
 /// What may be used of something in one day.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DailyLimit {
@@ -28,6 +44,21 @@ pub struct DailyLimit {
     pub key: DailyKey,
     /// How much. Without bounds it is counted all the same.
     pub limits: DailyLimits,
+}
+
+impl DailyLimit {
+    /// Why it has no room today for one task more, of that price.
+    pub(crate) fn over(&self, used: DailyUse, price: Money, now: Timestamp) -> Option<OverDaily> {
+        let bound = if self.limits.tasks.is_some_and(|max| used.tasks >= max) {
+            DailyBound::Tasks
+        } else {
+            let left = self.limits.spend.map(|max| max.checked_sub(used.spend).unwrap_or_default());
+            // What costs nothing needs no room.
+            let left = left.filter(|left| price > Money::ZERO && price > *left)?;
+            DailyBound::Spend { left }
+        };
+        Some(OverDaily { key: self.key.clone(), bound, resets_in: resets_in(now) })
+    }
 }
 
 /// A limit that has no room today.
@@ -69,4 +100,27 @@ pub enum DailyVerdict {
     Counted,
     /// In none of them, because this one has no room.
     Over(OverDaily),
+}
+
+/// The day of a moment.
+pub(crate) fn day(now: Timestamp) -> i64 {
+    now.as_millis().div_euclid(DAY_MILLIS)
+}
+
+fn resets_in(now: Timestamp) -> Duration {
+    let left = DAY_MILLIS - now.as_millis().rem_euclid(DAY_MILLIS);
+    Duration::from_millis(left.unsigned_abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_ends_at_midnight() {
+        let at = |millis| (day(Timestamp::from_millis(millis)), resets_in(Timestamp::from_millis(millis)));
+        assert_eq!(at(DAY_MILLIS - 1), (0, Duration::from_millis(1)));
+        assert_eq!(at(DAY_MILLIS), (1, Duration::from_secs(24 * 3600)));
+        assert_eq!(at(-1), (-1, Duration::from_millis(1)));
+    }
 }

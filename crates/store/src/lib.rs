@@ -11,10 +11,12 @@ pub mod conformance;
 mod contract;
 mod daily;
 mod deliveries;
+mod entries;
 mod keys;
 mod late;
 mod operations;
 mod retention;
+mod rows;
 mod sqlite;
 mod tasks;
 

@@ -48,6 +48,7 @@ use self::lock::ServerLock;
 use self::readers::Readers;
 use self::rows::{ChangeRow, NewRow};
 use self::writer::Writer;
+use crate::unreadable::Unreadable;
 use crate::{
     Admission, Claim, CrashingTask, DailyKey, DailyLimit, DailyUse, DailyVerdict, Ending, ListTasks,
     LiveHolding, Next, Nudge, Store, StoreError, Tasks, Terms,
@@ -62,6 +63,7 @@ pub struct SqliteStore {
     scanner: Arc<Readers>,
     writer: Writer,
     clock: Clock,
+    unreadable: Unreadable,
     _lock: Option<ServerLock>,
 }
 
@@ -100,6 +102,7 @@ impl SqliteStore {
             scanner: Arc::new(Readers::open(path, 1, settings.busy_timeout)?),
             writer: Writer::start(writer, checkpointer, &settings)?,
             clock: settings.clock,
+            unreadable: Unreadable::default(),
             _lock: lock,
         })
     }
@@ -135,10 +138,14 @@ impl Tasks for SqliteStore {
     }
 
     async fn claim_due(&self, holder: &str, lease: Duration, max: usize) -> Result<Vec<Claim>, StoreError> {
-        let holder = holder.to_owned();
-        let clock = self.clock.clone();
-        let claim = move |c: &Connection| claims::claim_due(c, &holder, lease, max, clock.now());
-        self.writer.write(claim).await.map(claims::decode)
+        let (holder, unreadable, clock) = (holder.to_owned(), self.unreadable.marks(), self.clock.clone());
+        let claim = move |c: &Connection| {
+            claims::claim_due(c, (&holder, lease), max, &unreadable, clock.now())
+        };
+        let decoded = self.unreadable.decode(self.writer.write(claim).await?);
+        self.defer(&decoded.unreadable, Duration::ZERO).await?;
+        self.defer(&decoded.too_many, lease).await?;
+        Ok(decoded.claims)
     }
 
     async fn advance(
@@ -207,6 +214,9 @@ impl Tasks for SqliteStore {
     }
 
     async fn defer(&self, claims: &[(TaskId, u64)], delay: Duration) -> Result<(), StoreError> {
+        if claims.is_empty() {
+            return Ok(());
+        }
         let (claims, clock) = (claims.to_vec(), self.clock.clone());
         let same = Reckoning::Same;
         self.writer.write(move |c| claims::give_back(c, &claims, clock.now().plus(delay), same)).await
@@ -228,7 +238,7 @@ impl Tasks for SqliteStore {
     }
 
     async fn next_due_in(&self) -> Result<Option<Duration>, StoreError> {
-        self.read(|c| claims::next_due_in(c, self.clock.now()))
+        self.read(|c| claims::next_due_in(c, &self.unreadable.marks(), self.clock.now()))
     }
 
     async fn live_holdings(&self) -> Result<Vec<LiveHolding>, StoreError> {

@@ -8,37 +8,34 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::failed;
 use super::rows::TaskRow;
-use crate::{Claim, CrashingTask, StoreError};
+use crate::unreadable::ClaimedRow;
+use crate::{CrashingTask, StoreError};
 
+/// All but those that cannot be read: a JSON array of their versions and ids.
 const DUE: &str = "SELECT id, owner, dialect, request, state_data, created_at, deadline_at, quote, version
-                   FROM tasks WHERE due_at <= ?1 ORDER BY due_at LIMIT ?2";
+                   FROM tasks WHERE due_at <= ?1 AND version || ' ' || id NOT IN (SELECT value FROM json_each(?3))
+                   ORDER BY due_at LIMIT ?2";
 const NEXT_DUE: &str = "SELECT due_at FROM tasks WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1";
+const NEXT_READABLE: &str = "SELECT due_at FROM tasks
+                   WHERE due_at IS NOT NULL AND version || ' ' || id NOT IN (SELECT value FROM json_each(?1))
+                   ORDER BY due_at LIMIT 1";
 /// Of those that crash, the worst first.
 const CRASHING: &str = "SELECT id, owner, model, state, crashes, deadline_at FROM tasks
                         WHERE crashes > 0 AND crashes >= ?1 AND due_at IS NOT NULL ORDER BY crashes DESC LIMIT ?2";
 const END_ALL: &str = "UPDATE tasks SET lease_holder = NULL, due_at = ?1, crashes = crashes + 1
                        WHERE due_at IS NOT NULL AND lease_holder IS NOT NULL";
 
-/// A claimed task, not yet decoded.
-#[derive(Debug)]
-pub(super) struct ClaimedRow {
-    task: TaskRow,
-    epoch: u64,
-    cancel_requested: bool,
-    crashes: u32,
-}
-
-/// Claims up to `max` tasks that are due, oldest due first, until `lease` has passed.
+/// Claims up to `max` tasks that are due and not of `unreadable`, oldest due first, until `lease` has passed.
 pub(super) fn claim_due(
     connection: &Connection,
-    holder: &str,
-    lease: Duration,
+    (holder, lease): (&str, Duration),
     max: usize,
+    unreadable: &[String],
     now: Timestamp,
 ) -> Result<Vec<ClaimedRow>, StoreError> {
     let lease_ends_at = now.plus(lease).as_millis();
     let mut claimed = Vec::new();
-    for row in due(connection, max, now).map_err(failed("reading due tasks"))? {
+    for row in due(connection, max, unreadable, now).map_err(failed("reading due tasks"))? {
         let (epoch, cancel_requested, crashes) =
             take(connection, row.id(), holder, lease_ends_at).map_err(failed("claiming a task"))?;
         let task = row.with_attempts(connection)?;
@@ -47,10 +44,19 @@ pub(super) fn claim_due(
     Ok(claimed)
 }
 
-fn due(connection: &Connection, max: usize, now: Timestamp) -> rusqlite::Result<Vec<TaskRow>> {
+fn due(
+    connection: &Connection,
+    max: usize,
+    unreadable: &[String],
+    now: Timestamp,
+) -> rusqlite::Result<Vec<TaskRow>> {
     let max = i64::try_from(max).unwrap_or(i64::MAX);
     let mut statement = connection.prepare_cached(DUE)?;
-    statement.query_map(params![now.as_millis(), max], TaskRow::read)?.collect()
+    statement.query_map(params![now.as_millis(), max, json(unreadable)], TaskRow::read)?.collect()
+}
+
+fn json(texts: &[String]) -> String {
+    serde_json::Value::from(texts).to_string()
 }
 
 /// The epoch of the claim, whether the task shall stop, and how many claims before have lapsed in a row.
@@ -66,24 +72,6 @@ fn take(
     connection
         .prepare_cached(sql)?
         .query_row(params![id, holder, lease_ends_at], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
-}
-
-/// Decodes claimed tasks. One that cannot be read is left out, so that it does not stop the others; it is logged, and
-/// comes again when its lease ends.
-pub(super) fn decode(rows: Vec<ClaimedRow>) -> Vec<Claim> {
-    let decode = |row: ClaimedRow| match row.task.decode() {
-        Ok(task) => Some(Claim {
-            task,
-            epoch: row.epoch,
-            cancel_requested: row.cancel_requested,
-            crashes: row.crashes,
-        }),
-        Err(error) => {
-            tracing::error!(%error, "a due task is left out");
-            None
-        }
-    };
-    rows.into_iter().filter_map(decode).collect()
 }
 
 /// What the end of a claim says of the crashes before it.
@@ -156,9 +144,19 @@ pub(super) fn pardon(connection: &Connection, id: &TaskId, now: Timestamp) -> Re
     Ok(update().map_err(failed("forgetting crashes"))? == 1)
 }
 
-/// Until the next task may be claimed.
-pub(super) fn next_due_in(connection: &Connection, now: Timestamp) -> Result<Option<Duration>, StoreError> {
-    let read = || connection.prepare_cached(NEXT_DUE)?.query_row([], |row| row.get(0)).optional();
+/// Until the next task may be claimed that is not of `unreadable`.
+pub(super) fn next_due_in(
+    connection: &Connection,
+    unreadable: &[String],
+    now: Timestamp,
+) -> Result<Option<Duration>, StoreError> {
+    let read = || {
+        let due_at = |row: &Row<'_>| row.get(0);
+        if unreadable.is_empty() {
+            return connection.prepare_cached(NEXT_DUE)?.query_row([], due_at).optional();
+        }
+        connection.prepare_cached(NEXT_READABLE)?.query_row([json(unreadable)], due_at).optional()
+    };
     let due_at = read().map_err(failed("reading the next due time"))?;
     Ok(due_at.map(|due_at| Timestamp::from_millis(due_at).since(now)))
 }
@@ -172,7 +170,7 @@ mod tests {
     fn ended_tasks_cost_the_scheduler_nothing() {
         let plan = |sql: &str| query_plan::of(sql).remove(0);
         assert!(plan(CRASHING).contains("USING INDEX tasks_crashing"), "{}", plan(CRASHING));
-        for sql in [DUE, END_ALL] {
+        for sql in [DUE, NEXT_READABLE, END_ALL] {
             assert!(plan(sql).contains("USING INDEX tasks_live"), "{}", plan(sql));
         }
         for sql in [NEXT_DUE, tasks::LIVE_TASKS] {

@@ -1,17 +1,12 @@
 //! What is used of limits in one day. Checked and counted within one transaction of the only writer, so it is exact.
 
-use std::time::Duration;
-
 use domain::{Money, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::failed;
 use super::rows::ChangeRow;
-use crate::{DailyBound, DailyKey, DailyLimit, DailyUse, DailyVerdict, OverDaily, StoreError};
-
-const DAY_MILLIS: i64 = 24 * 3600 * 1000;
-/// The number of a use that is a task's own, not that of one of its attempts.
-const AT_ACCEPT: u32 = 0;
+use crate::daily::{AT_ACCEPT, day};
+use crate::{DailyKey, DailyLimit, DailyUse, DailyVerdict, OverDaily, StoreError};
 
 const USED: &str =
     "SELECT tasks, spend FROM daily_usage WHERE day = ?1 AND kind = ?2 AND name = ?3 AND model = ?4";
@@ -39,7 +34,7 @@ const PURGE: [&str; 2] = [
 
 /// What is used today of the limit with that key.
 pub(super) fn used(connection: &Connection, key: &DailyKey, now: Timestamp) -> Result<DailyUse, StoreError> {
-    let (kind, name, model) = columns(key);
+    let (kind, name, model) = key.columns();
     let read = || {
         let mut statement = connection.prepare_cached(USED)?;
         let used =
@@ -56,17 +51,9 @@ pub(super) fn over(
     price: Money,
     now: Timestamp,
 ) -> Result<Option<OverDaily>, StoreError> {
-    for DailyLimit { key, limits } in limits {
-        let DailyUse { tasks, spend } = used(connection, key, now)?;
-        let bound = if limits.tasks.is_some_and(|max| tasks >= max) {
-            Some(DailyBound::Tasks)
-        } else {
-            let left = limits.spend.map(|max| max.checked_sub(spend).unwrap_or_default());
-            // What costs nothing needs no room.
-            left.filter(|left| price > Money::ZERO && price > *left).map(|left| DailyBound::Spend { left })
-        };
-        if let Some(bound) = bound {
-            return Ok(Some(OverDaily { key: key.clone(), bound, resets_in: resets_in(now) }));
+    for limit in limits {
+        if let Some(over) = limit.over(used(connection, &limit.key, now)?, price, now) {
+            return Ok(Some(over));
         }
     }
     Ok(None)
@@ -152,7 +139,7 @@ fn count(
     now: Timestamp,
 ) -> rusqlite::Result<()> {
     for DailyLimit { key, .. } in limits {
-        let (kind, name, model) = columns(key);
+        let (kind, name, model) = key.columns();
         let (day, price) = (day(now), price.billionths());
         connection.prepare_cached(COUNT)?.execute(params![day, kind, name, model, price])?;
         connection.prepare_cached(NOTE)?.execute(params![day, kind, name, model, price, task, attempt])?;
@@ -165,25 +152,6 @@ fn give_back(connection: &Connection, task: &str, attempt: u32) -> rusqlite::Res
         connection.prepare_cached(sql)?.execute(params![task, attempt])?;
     }
     Ok(())
-}
-
-/// As it is stored: what kind of limit, of whom, for which model.
-fn columns(key: &DailyKey) -> (&'static str, &str, &str) {
-    match key {
-        DailyKey::Client(owner) => ("client", owner.as_str(), ""),
-        DailyKey::ClientModel(owner, model) => ("client_model", owner.as_str(), model),
-        DailyKey::Account(account) => ("account", account.as_str(), ""),
-        DailyKey::Provider(provider) => ("provider", provider, ""),
-    }
-}
-
-fn day(now: Timestamp) -> i64 {
-    now.as_millis().div_euclid(DAY_MILLIS)
-}
-
-fn resets_in(now: Timestamp) -> Duration {
-    let left = DAY_MILLIS - now.as_millis().rem_euclid(DAY_MILLIS);
-    Duration::from_millis(left.unsigned_abs())
 }
 
 #[cfg(test)]
@@ -210,13 +178,5 @@ mod tests {
             let steps = |word: &str| plan.lines().filter(|line| line.contains(word)).count();
             assert_eq!((steps("SCAN"), steps("TEMP B-TREE")), (0, 0), "{sql}\n{plan}");
         }
-    }
-
-    #[test]
-    fn a_day_ends_at_midnight() {
-        let at = |millis| (day(Timestamp::from_millis(millis)), resets_in(Timestamp::from_millis(millis)));
-        assert_eq!(at(DAY_MILLIS - 1), (0, Duration::from_millis(1)));
-        assert_eq!(at(DAY_MILLIS), (1, Duration::from_secs(24 * 3600)));
-        assert_eq!(at(-1), (-1, Duration::from_millis(1)));
     }
 }
