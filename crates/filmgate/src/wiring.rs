@@ -1,7 +1,7 @@
 //! Puts the crates together: from a checked configuration to a running gateway.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use sandbox::Sandbox;
 use store::{SqliteSettings, SqliteStore, Store};
 use tasks::{
     AssetStorage, CurrentSetup, Deliverer, HintSettings, Keyring, LateSettings, LateWatcher, Operator, Parts,
-    Reloads, RetentionSettings, Shared, Spool, Sweeper, TaskService, Worker,
+    Reloads, RetentionSettings, Shared, Spool, Sweeper, TaskService, Worker, Writers,
 };
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -26,7 +26,7 @@ use crate::cli::ServeOptions;
 use crate::reload::{Inputs, Reloader};
 use crate::{embedded, limiter, setup, source};
 
-/// What the worker is given beyond the timeout of a submission to store its answer.
+/// What is given beyond the timeout of a submission, or of a message, to store its answer.
 const WORKER_GRACE_MARGIN: Duration = Duration::from_secs(5);
 /// Idle connections kept for each upstream host.
 const IDLE_PER_HOST_MAX: usize = 32;
@@ -90,7 +90,8 @@ impl Running {
         let worker = tokio::spawn(async move {
             tokio::join!(worker, deliverer, late, sweeper);
         });
-        let worker_grace = config.tasks.submit_timeout + WORKER_GRACE_MARGIN;
+        let longest = config.tasks.submit_timeout.max(config.callbacks.timeout);
+        let worker_grace = longest + WORKER_GRACE_MARGIN;
         Ok(Self {
             url,
             admin: admin_addr,
@@ -203,6 +204,7 @@ fn frontend_settings(config: &Config) -> anyhow::Result<frontend::Settings> {
         body_bytes_per_second_min: server.body_bytes_per_second_min,
         head_bytes_max: u32::try_from(server.head_bytes_max)?,
         streams_max: server.streams_max,
+        drain_delay: server.drain_delay,
         drain_timeout: server.drain_timeout,
     })
 }
@@ -263,10 +265,14 @@ fn parts(
         setup,
         upstream: way_out(config)?,
         limiter,
-        assets: AssetStorage::new(config.data_dir.join("assets")),
+        assets: AssetStorage::new(media_dir(config)),
         spool: spool(config)?,
         settings: task_settings(config, base_url, hint_settings(config)?),
     })
+}
+
+fn media_dir(config: &Config) -> PathBuf {
+    config.media_dir.clone().unwrap_or_else(|| config.data_dir.join("assets"))
 }
 
 fn way_out(config: &Config) -> anyhow::Result<Upstream> {
@@ -326,6 +332,7 @@ fn task_settings(config: &Config, base_url: String, hints: Option<HintSettings>)
         inline_result_bytes_max: tasks.inline_result_bytes_max,
         hints,
         callbacks: callback_settings(config),
+        writers: Writers::Alone,
         live_view_max: tasks.live_view_max,
         late: LateSettings {
             watch: tasks.late_watch,
@@ -343,12 +350,16 @@ fn task_settings(config: &Config, base_url: String, hints: Option<HintSettings>)
     }
 }
 
-/// How upstreams may call, if they can reach this gateway. The key of their addresses is made at the first start.
+/// How upstreams may call, if they can reach this gateway. The key of their addresses is the config's, or made at the
+/// first start.
 fn hint_settings(config: &Config) -> anyhow::Result<Option<HintSettings>> {
     let Some(public_url) = config.server.public_url.clone().filter(|_| config.server.upstream_callbacks)
     else {
         return Ok(None);
     };
+    if let Some(secret) = &config.callback_key {
+        return Ok(Some(HintSettings { public_url, key: HintSettings::key_of(secret) }));
+    }
     let path = config.data_dir.join("callback.key");
     let key = match std::fs::read(&path) {
         Ok(bytes) => bytes.try_into().ok().with_context(|| format!("{} is no key", path.display()))?,

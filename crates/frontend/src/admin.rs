@@ -80,7 +80,7 @@ impl Admin {
     }
 
     async fn ready(&self) -> Answer {
-        if self.draining.is_begun() {
+        if !self.draining.is_ready() {
             return text(StatusCode::SERVICE_UNAVAILABLE, "draining\n");
         }
         match self.tasks.ready().await {

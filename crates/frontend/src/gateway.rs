@@ -46,8 +46,8 @@ pub enum StartError {
     Origin(#[from] BadOrigin),
 }
 
-/// Serves clients until `shutdown`, then lets what is under way come to its end, for `drain_timeout` at most. Errors
-/// come before the first connection is accepted.
+/// Serves clients until `shutdown` and for `drain_delay` after it, then lets what is under way come to its end, for
+/// `drain_timeout` at most. Errors come before the first connection is accepted.
 pub async fn serve(
     listener: TcpListener,
     gateway: Gateway,
@@ -56,9 +56,11 @@ pub async fn serve(
     let metrics = Arc::new(Metrics::new(&gateway.registry)?);
     let stack = stack::build(&gateway, &metrics, listener.local_addr()?)?;
     let connections = Connections::new(stack, &gateway.settings);
-    let draining = gateway.draining.clone();
+    let (draining, delay) = (gateway.draining.clone(), gateway.settings.drain_delay);
     let shutdown = async move {
         shutdown.await;
+        draining.announce();
+        tokio::time::sleep(delay).await;
         draining.begin();
         failpoints::pass("draining");
     };

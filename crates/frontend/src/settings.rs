@@ -54,7 +54,10 @@ pub struct Settings {
     pub head_bytes_max: u32,
     /// Requests at one time on one HTTP/2 connection.
     pub streams_max: u32,
-    /// From the wish to stop to the end of all connections.
+    /// From the wish to stop, which readiness tells at once, to the end of the accept loop: until whoever sends clients here
+    /// has noticed.
+    pub drain_delay: Duration,
+    /// From there to the end of all connections.
     pub drain_timeout: Duration,
 }
 

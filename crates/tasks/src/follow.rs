@@ -7,8 +7,8 @@ use std::time::Duration;
 use domain::{Client, Failure, Scope, Task, TaskId};
 use tokio::time::{sleep, timeout};
 
-use crate::TaskService;
 use crate::watch::Watch;
+use crate::{TaskService, Writers};
 
 /// How often a task is looked at that another process may have changed. Once for all who follow it.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(2);
@@ -90,7 +90,9 @@ impl Following {
 
 impl TaskService {
     fn look_again_after(&self) -> Duration {
-        let is_only_writer = self.shared.settings.live_view_max > 0;
-        if is_only_writer { LOOK_AGAIN_ALONE_AFTER } else { LOOK_AGAIN_AFTER }
+        match self.shared.settings.writers {
+            Writers::Alone => LOOK_AGAIN_ALONE_AFTER,
+            Writers::Several => LOOK_AGAIN_AFTER,
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use bytes::Bytes;
-use domain::{Account, Call, Failure, FailureKind, TaskId, TaskState};
+use domain::{Account, Call, Credential, Failure, FailureKind, TaskId, TaskState};
 use http::HeaderMap;
 use sha2::{Digest as _, Sha256};
 use store::Heard;
@@ -21,6 +21,8 @@ use crate::{TaskService, clock};
 
 /// The path of an address, before the token.
 const PATH: &str = "/callbacks/";
+/// Goes before the operator's secret, so that a key of addresses is that of nothing else.
+const KEY_PURPOSE: &str = "filmgate callback addresses\0";
 /// Bytes of the code that proves a token.
 const CODE_BYTES: usize = 16;
 /// How long public keys are kept, and what bounds fetching them.
@@ -49,6 +51,11 @@ pub(crate) struct Hints {
 }
 
 impl HintSettings {
+    /// The key that several gateways have who were given the same secret.
+    pub fn key_of(secret: &Credential) -> [u8; 32] {
+        Sha256::new().chain_update(KEY_PURPOSE).chain_update(secret.expose()).finalize().into()
+    }
+
     /// The address that the upstream of a submission is told.
     pub(crate) fn url(&self, task: &TaskId, attempt: u32) -> String {
         let name = format!("{task}.{attempt}");

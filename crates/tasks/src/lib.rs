@@ -61,7 +61,7 @@ pub use late::{LateSettings, LateWatcher};
 pub use operator::{AccountView, AttemptView, DeliveryView, FailureView, Operator, ReloadView, TaskView};
 pub use reload::{ReloadWish, ReloadWishes, Reloaded, Reloads};
 pub use service::TaskService;
-pub use settings::{CallbackSettings, Settings};
+pub use settings::{CallbackSettings, Settings, Writers};
 pub use setup::{CurrentSetup, Setup};
 pub use shared::{Parts, Shared, StartError};
 pub use signature::Signer;

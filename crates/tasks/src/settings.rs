@@ -49,7 +49,9 @@ pub struct Settings {
     pub hints: Option<HintSettings>,
     /// Messages to clients' own servers.
     pub callbacks: CallbackSettings,
-    /// Live tasks that polls find in memory; 0 where another process writes the same store.
+    /// Who else works on the same store.
+    pub writers: Writers,
+    /// Live tasks that polls find in memory, where this process writes alone.
     pub live_view_max: usize,
     /// How long a client's key of idempotency is known.
     pub idempotency_lifetime: Duration,
@@ -63,6 +65,22 @@ pub struct Settings {
     pub crashes_max: u32,
     /// Submissions of one task, counting those that were refused or never left.
     pub attempts_max: u32,
+}
+
+/// Who writes a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Writers {
+    /// This process alone: what it remembers is what is stored.
+    Alone,
+    /// Several processes: each may have changed what another one remembers.
+    Several,
+}
+
+impl Writers {
+    /// Whether others may write, too.
+    pub(crate) fn are_several(self) -> bool {
+        self == Self::Several
+    }
 }
 
 /// Bounds of the messages to clients' own servers.

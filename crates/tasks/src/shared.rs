@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::{Account, AttemptOutcome, Failure, FailureKind, NewAttempt, Task, TaskId, with_sources};
 use limits::{LimitKey, Limiter};
-use store::{StoreError, Store};
+use store::{Store, StoreError};
 use tokio::sync::Notify;
 use upstream::Upstream;
 
@@ -21,7 +21,7 @@ use crate::setup::CurrentSetup;
 use crate::slots::Slots;
 use crate::spool::{Fact, Spool};
 use crate::watch::Watchers;
-use crate::{AssetStorage, Settings};
+use crate::{AssetStorage, Settings, Writers};
 
 /// Everything that the life of a task needs.
 pub struct Parts {
@@ -86,7 +86,9 @@ impl Shared {
         let live = parts.store.live_holdings().await?;
         let slots = Slots::new(Arc::clone(&parts.limiter));
         slots.restore(&parts.setup.get(), live).await;
-        let live = LiveView::new(parts.settings.live_view_max);
+        // What another process writes would not be seen in it.
+        let is_alone = parts.settings.writers == Writers::Alone;
+        let live = LiveView::new(if is_alone { parts.settings.live_view_max } else { 0 });
         let shared = Self {
             live,
             store: parts.store,

@@ -23,7 +23,7 @@ async fn a_request_under_way_comes_to_its_end() {
     house.until_metric("filmgate_http_requests_in_flight", 1).await;
     house.stop();
     within(async {
-        while !house.draining.is_begun() || TcpStream::connect(house.address).await.is_ok() {
+        while house.draining.is_ready() || TcpStream::connect(house.address).await.is_ok() {
             tokio::task::yield_now().await;
         }
     })
@@ -32,6 +32,23 @@ async fn a_request_under_way_comes_to_its_end() {
     let said = until_closed(&mut under_way).await;
     assert!(said.starts_with("HTTP/1.1 200"), "{said}");
     assert_eq!(house.task_count().await, 1);
+    house.stopped().await;
+}
+
+#[tokio::test]
+async fn who_still_comes_is_served_until_the_load_balancer_has_noticed() {
+    let delay = Duration::from_millis(300);
+    let mut house = House::with(frontend::Settings { drain_delay: delay, ..settings() }).await;
+    house.stop();
+    within(async {
+        while house.draining.is_ready() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let mut late = rude(house.address, "GET /v1/models HTTP/1.1\r\nhost: gateway.example\r\n\r\n").await;
+    until(&mut late, "\r\n\r\n").await;
+    within(async { while TcpStream::connect(house.address).await.is_ok() {} }).await;
     house.stopped().await;
 }
 

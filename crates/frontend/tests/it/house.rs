@@ -80,6 +80,7 @@ pub(crate) fn settings() -> Settings {
         body_bytes_per_second_min: 32 << 10,
         head_bytes_max: 64 << 10,
         streams_max: 128,
+        drain_delay: Duration::ZERO,
         drain_timeout: OUT_OF_REACH,
     }
 }
@@ -240,6 +241,7 @@ fn task_settings() -> tasks::Settings {
             per_host_max: 2,
             allow_http: true,
         },
+        writers: tasks::Writers::Alone,
         live_view_max: 100,
         attempts_max: 1,
     }

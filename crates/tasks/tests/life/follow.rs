@@ -4,18 +4,18 @@ use std::time::Duration;
 
 use domain::{TaskEvent, Timestamp};
 use store::{Next, Tasks};
+use tasks::Writers;
 use tokio::time::timeout;
 
 use crate::stage::{PATIENCE, Stage, account, client};
 
-async fn stage(live_view_max: usize) -> Stage {
-    Stage::with(vec![account("a", "http://127.0.0.1:1")], |settings| settings.live_view_max = live_view_max)
-        .await
+async fn stage(writers: Writers) -> Stage {
+    Stage::with(vec![account("a", "http://127.0.0.1:1")], |settings| settings.writers = writers).await
 }
 
 #[tokio::test]
 async fn what_another_process_writes_is_seen_by_all_who_follow() {
-    let stage = stage(0).await;
+    let stage = stage(Writers::Several).await;
     let task = stage.accept().await;
     let follow = async || stage.service.follow(&client("owner"), &task.id, None).await.unwrap();
     let (mut one, mut other) = (follow().await, follow().await);
@@ -33,7 +33,7 @@ async fn what_another_process_writes_is_seen_by_all_who_follow() {
 
 #[tokio::test]
 async fn who_waits_is_answered_when_the_time_is_over() {
-    let stage = stage(10).await;
+    let stage = stage(Writers::Alone).await;
     let task = stage.accept().await;
     let seen = stage.service.wait(&client("owner"), &task.id, Duration::from_millis(20)).await.unwrap();
     assert_eq!(seen.state.name(), "queued");

@@ -13,7 +13,7 @@ use routing::{Candidate, Catalogue, Policy, Route, Router};
 use store::{Next, SqliteSettings, SqliteStore, Store, Tasks};
 use tasks::{
     AssetStorage, CurrentSetup, LateSettings, LateWatcher, Parts, RetentionSettings, Settings, Setup, Shared,
-    Sweeper, TaskService, Worker,
+    Sweeper, TaskService, Worker, Writers,
 };
 use tempfile::TempDir;
 use tokio::task::AbortHandle;
@@ -139,6 +139,7 @@ impl Stage {
                 per_host_max: 2,
                 allow_http: true,
             },
+            writers: Writers::Alone,
             live_view_max: 1_000,
             late: LateSettings { watch: Duration::from_secs(600), shortest: SHORT, longest: SHORT },
             retention: RetentionSettings {
