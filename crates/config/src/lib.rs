@@ -27,10 +27,10 @@ pub use environment::{Environment, ProcessEnvironment, SecretRef, UrlRef};
 pub use problem::{Place, Problem, Problems};
 pub use reference::{generated_files, reference, schema};
 pub use sections::{
-    Callbacks, DefaultModels, Egress, Health, Ledger, Limits, Log, LogFormat, LogLevel, OnOutage, Reload,
-    Retention, Sandbox, Server, SharedLimits, Store, Tasks, Tls, sandbox_account,
+    AdminKey, Callbacks, DefaultModels, Egress, Health, Ledger, Limits, Log, LogFormat, LogLevel, OnOutage,
+    Reload, Retention, Sandbox, Server, SharedLimits, Store, Tasks, Tls, sandbox_account,
 };
-pub use settings::{ClientKey, Config, Hop, ProviderBound, Route};
+pub use settings::{ClientKey, Config, Hop, OperatorKey, ProviderBound, Route};
 
 /// The largest file that is read, be it a config, a secret or a certificate, in bytes.
 pub const FILE_BYTES_MAX: u64 = 1024 * 1024;

@@ -1,6 +1,7 @@
 //! From the file to the checked configuration: what only the whole can tell, and the secrets.
 
 mod accounts;
+mod admin;
 mod bounds;
 mod keys;
 mod limits;
@@ -45,6 +46,7 @@ pub(crate) fn resolve(
         .collect();
     let shared_limits_url = limits::shared_url(&file.limits, environment, findings);
     let admin_key = long_key(file.server.admin_key.as_ref(), "server.admin_key", environment, findings);
+    let admin_keys = admin::resolve(&file.server, admin_key.as_ref(), environment, findings);
     let callback_key =
         long_key(file.server.callback_key.as_ref(), "server.callback_key", environment, findings);
     Config {
@@ -62,6 +64,7 @@ pub(crate) fn resolve(
         callbacks: file.callbacks,
         callback_secrets,
         admin_key,
+        admin_keys,
         callback_key,
         keys,
         default_models: file.default_models,

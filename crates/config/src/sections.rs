@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::environment::SecretRef;
 use crate::text::{self, DurationText, SizeText};
 
+mod admin_keys;
 mod egress;
 mod health;
 mod limits;
@@ -17,6 +18,7 @@ mod retention;
 mod server;
 mod tasks;
 
+pub use admin_keys::AdminKey;
 pub use egress::Egress;
 pub use health::Health;
 pub use limits::{Limits, OnOutage, SharedLimits};

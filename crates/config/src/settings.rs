@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use domain::{
-    Access, Account, AccountName, ClientLimits, Credential, ModelPatch, Money, PriceList, ProviderLimits,
-    Strategy,
+    Access, Account, AccountName, AdminScopes, ClientLimits, Credential, ModelPatch, Money, PriceList,
+    ProviderLimits, Strategy,
 };
 
 use crate::problem::Problem;
@@ -44,6 +44,8 @@ pub struct Config {
     pub callback_secrets: Vec<Credential>,
     /// The operator's own key.
     pub admin_key: Option<Credential>,
+    /// Keys of the operator's API that may do less; no two have the same name or secret.
+    pub admin_keys: Vec<OperatorKey>,
     /// What the addresses are made from that providers are told.
     pub callback_key: Option<Credential>,
     /// Client keys that the file declares; no two have the same name or secret.
@@ -66,6 +68,17 @@ pub struct Config {
     pub notes: Vec<Problem>,
     /// The embedded sandbox.
     pub sandbox: Sandbox,
+}
+
+/// A key of the operator's API.
+#[derive(Debug, Clone)]
+pub struct OperatorKey {
+    /// What the log calls whoever uses it.
+    pub name: String,
+    /// The key itself.
+    pub secret: Credential,
+    /// What it may do.
+    pub scopes: AdminScopes,
 }
 
 /// A client key that the file declares.

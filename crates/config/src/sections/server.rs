@@ -7,7 +7,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{KIB, MIB, MINUTE};
+use super::{AdminKey, KIB, MIB, MINUTE};
 use crate::environment::SecretRef;
 use crate::text::{self, DurationText, SizeText};
 
@@ -28,6 +28,9 @@ pub struct Server {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("examples" = ["env:ADMIN_KEY"]))]
     pub admin_key: Option<SecretRef>,
+    /// Further keys for /admin/, each with what it may do there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub admin_keys: Vec<AdminKey>,
     /// Where clients and upstreams reach this gateway from outside; links to results begin with it.
     /// Without it the Host of each request is taken.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -127,6 +130,7 @@ impl Default for Server {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             admin_listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9090)),
             admin_key: None,
+            admin_keys: Vec::new(),
             public_url: None,
             upstream_callbacks: true,
             callback_key: None,

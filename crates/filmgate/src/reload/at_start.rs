@@ -46,6 +46,7 @@ impl AtStart {
             sandbox,
             // What these hold is known by the references of server and limits.
             admin_key: _,
+            admin_keys: _,
             callback_key: _,
             shared_limits_url: _,
             // Applied by a reload.
