@@ -19,6 +19,7 @@ mod retention;
 mod rows;
 mod sqlite;
 mod tasks;
+mod unreadable;
 
 pub use assets::{AssetRecord, Assets};
 pub use books::{

@@ -70,6 +70,38 @@ async fn a_task_that_cannot_be_read_does_not_stop_the_others() {
     assert!(matches!(broken, Err(StoreError::Corrupt(text)) if text.contains("broken")));
 }
 
+/// It is as it was, and nobody holds it, so that who can read it has it at once; and it is not looked at again and again.
+#[tokio::test]
+async fn a_task_in_a_state_of_a_later_version_is_left_alone() {
+    let (_dir, path) = place();
+    let store = serve(&path);
+    let other = rusqlite::Connection::open(&path).unwrap();
+    for id in ["later", "known"] {
+        store.create(&task(id), &Terms::concurrent_tasks(10)).await.unwrap();
+    }
+    let later =
+        r#"UPDATE tasks SET state = 'rendering', state_data = '{"state":"rendering"}' WHERE id = 'later'"#;
+    other.execute(later, []).unwrap();
+    let stored = || -> (String, u64, u32, Option<String>) {
+        let sql = "SELECT state_data, version, crashes, lease_holder FROM tasks WHERE id = 'later'";
+        let columns = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
+        other.query_row(sql, [], columns).unwrap()
+    };
+    let before = stored();
+    let first = store.claim_due("worker", HOUR, 1).await.unwrap();
+    let second = store.claim_due("worker", HOUR, 1).await.unwrap();
+    assert_eq!(
+        [first.len(), second.len()],
+        [0, 1],
+        "the oldest due is given back, and leaves room for others"
+    );
+    assert_eq!(second[0].task.id, TaskId::new("known"));
+    assert_eq!(stored(), before);
+    assert!(store.next_due_in().await.unwrap() > Some(Duration::ZERO), "nobody waits for it");
+    other.execute(r#"UPDATE tasks SET state = 'queued', state_data = '{"state":"queued"}', version = 1 WHERE id = 'later'"#, []).unwrap();
+    assert_eq!(claimed(&*store).await, ["later"], "whoever could read it has brought it on");
+}
+
 #[test]
 fn a_database_of_a_newer_version_is_refused() {
     let (_dir, path) = place();
