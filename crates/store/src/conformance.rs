@@ -160,6 +160,8 @@ macro_rules! stamp_conformance {
                 a_search_looks_at_a_bounded_number
                 a_drained_account_stays_drained
                 the_message_of_a_task_is_found
+                what_is_live_is_counted
+                messages_are_counted_by_what_became_of_them
             }
             records {
                 an_asset_is_read_back

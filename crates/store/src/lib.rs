@@ -15,6 +15,7 @@ mod entries;
 mod keys;
 mod late;
 mod operations;
+mod postgres;
 mod retention;
 mod rows;
 mod sqlite;
@@ -31,7 +32,8 @@ pub use daily::{DailyBound, DailyKey, DailyLimit, DailyUse, DailyVerdict, OverDa
 pub use deliveries::{Deliveries, Delivery, DeliveryClaim, DeliveryState, NewDelivery, Tried};
 pub use keys::{KeyRecord, Keys};
 pub use late::{CrashingTask, LateClaim, LateResult, LateWord, LateWork};
-pub use operations::{Operations, TaskPage, TaskSearch};
+pub use operations::{LiveCount, LiveSummary, Operations, SummaryBounds, TaskPage, TaskSearch};
+pub use postgres::{PostgresClock, PostgresSettings, PostgresStore};
 pub use retention::Retention;
 pub use sqlite::{Clock, SqliteSettings, SqliteStore};
 pub use tasks::*;

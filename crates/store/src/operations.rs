@@ -1,5 +1,7 @@
 //! What operators ask and decide.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use domain::{AccountName, OwnerId, Scope, Task, TaskId, Timestamp};
 
@@ -28,6 +30,52 @@ pub trait Operations: Send + Sync {
 
     /// Takes [`Self::drain_account`] back. False if it was not drained.
     async fn resume_account(&self, account: &AccountName) -> Result<bool, StoreError>;
+
+    /// What is live, in numbers. It reads no row of what has ended, but the messages that were given up.
+    async fn live_summary(&self, bounds: SummaryBounds) -> Result<LiveSummary, StoreError>;
+}
+
+/// What a summary counts as remarkable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SummaryBounds {
+    /// Results that have been there since then, by the clock of those who write tasks, and are not copied.
+    pub uncopied_since: Timestamp,
+    /// Tasks of which so many claims in a row, and at least one, have lapsed or crashed.
+    pub crashes_min: u32,
+}
+
+/// What is live, in numbers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LiveSummary {
+    /// Tasks that have not ended, in no order; each combination once.
+    pub tasks: Vec<LiveCount>,
+    /// Those whose next step is due and that nobody holds, or whose lease has run out.
+    pub due: u64,
+    /// For how long the first of these has been due; zero if there is none.
+    pub due_for: Duration,
+    /// Those in the state `collecting` since [`SummaryBounds::uncopied_since`] or longer.
+    pub uncopied: u64,
+    /// Those with at least [`SummaryBounds::crashes_min`] crashes.
+    pub crashing: u64,
+    /// Messages to clients' own servers that are still to be received.
+    pub messages_waiting: u64,
+    /// Messages that were given up.
+    pub messages_dead: u64,
+}
+
+/// How many live tasks have these in common.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LiveCount {
+    /// The name of their state.
+    pub state: String,
+    /// The name of their scope.
+    pub scope: String,
+    /// Their public model.
+    pub model: String,
+    /// The account that may be at work on them, if one is.
+    pub account: Option<AccountName>,
+    /// How many.
+    pub count: u64,
 }
 
 /// Which tasks are wanted; what is absent does not matter.

@@ -25,6 +25,7 @@ mod readers;
 mod retention;
 mod rows;
 mod settings;
+mod summary;
 mod tasks;
 mod wishes;
 mod writer;
@@ -139,9 +140,8 @@ impl Tasks for SqliteStore {
 
     async fn claim_due(&self, holder: &str, lease: Duration, max: usize) -> Result<Vec<Claim>, StoreError> {
         let (holder, unreadable, clock) = (holder.to_owned(), self.unreadable.marks(), self.clock.clone());
-        let claim = move |c: &Connection| {
-            claims::claim_due(c, (&holder, lease), max, &unreadable, clock.now())
-        };
+        let claim =
+            move |c: &Connection| claims::claim_due(c, (&holder, lease), max, &unreadable, clock.now());
         let decoded = self.unreadable.decode(self.writer.write(claim).await?);
         self.defer(&decoded.unreadable, Duration::ZERO).await?;
         self.defer(&decoded.too_many, lease).await?;

@@ -2,11 +2,92 @@
 
 use std::time::Duration;
 
-use domain::{AccountName, OwnerId, Scope, TaskEvent, TaskId};
+use domain::{AccountName, OwnerId, Scope, TaskEvent, TaskId, Timestamp};
 
 use super::Harness;
-use super::samples::{AT, LEASE, NOW, UNLIMITED, advance, claim_one, create, intended, task};
-use crate::{Admission, Ending, NewDelivery, Store, StoreError, TaskPage, TaskSearch, Terms};
+use super::samples::{
+    AT, LEASE, NOW, UNLIMITED, accepted, advance, apply, claim_all, claim_one, create, intended, task,
+};
+use crate::{
+    Admission, Ending, LiveCount, LiveSummary, NewDelivery, Next, Store, StoreError, SummaryBounds, TaskPage,
+    TaskSearch, Terms, Tried,
+};
+
+/// Live ones only, each once.
+pub async fn what_is_live_is_counted(harness: &mut dyn Harness) {
+    let store = harness.store();
+    let long_ago = SummaryBounds { uncopied_since: AT, crashes_min: 2 };
+    assert_eq!(store.live_summary(long_ago).await.expect("summary"), LiveSummary::default());
+    for id in ["a", "b", "collecting", "ended", "sent"] {
+        create(&*store, &task(id, "ann")).await;
+    }
+    let mut claims = claim_all(&*store).await;
+    let ready = || TaskEvent::Ready { sources: Vec::new() };
+    for event in [intended("main"), accepted("1"), ready()] {
+        advance(&*store, &mut claims[2], event, Next::Keep { lease: LEASE }).await;
+    }
+    advance(&*store, &mut claims[3], TaskEvent::Cancelled, NOW).await;
+    advance(&*store, &mut claims[4], intended("main"), Next::Due { after: LEASE / 2 }).await;
+    for claim in &claims[..2] {
+        store.crashed(&(claim.task.id.clone(), claim.epoch), LEASE / 3).await.expect("crashed");
+    }
+
+    let live = |state: &str, account: Option<&str>, count| LiveCount {
+        state: state.to_owned(),
+        scope: "videos".to_owned(),
+        model: "veo3.1".to_owned(),
+        account: account.map(AccountName::new),
+        count,
+    };
+    let mut summary = store.live_summary(long_ago).await.expect("summary");
+    summary.tasks.sort_unstable();
+    let tasks = vec![
+        live("collecting", Some("main"), 1),
+        live("queued", None, 2),
+        live("submitting", Some("main"), 1),
+    ];
+    assert_eq!(summary, LiveSummary { tasks: tasks.clone(), uncopied: 1, ..LiveSummary::default() });
+    harness.pass(LEASE);
+    let before = SummaryBounds { uncopied_since: Timestamp::from_millis(AT.as_millis() - 1), crashes_min: 1 };
+    let mut summary = store.live_summary(before).await.expect("summary");
+    summary.tasks.sort_unstable();
+    // Three are due by themselves, and the lease of the fourth has run out.
+    let due_for = LEASE - LEASE / 3;
+    assert_eq!(summary, LiveSummary { tasks, due: 4, due_for, crashing: 2, ..LiveSummary::default() });
+}
+
+/// Those that wait and those that were given up; not those that were received.
+pub async fn messages_are_counted_by_what_became_of_them(harness: &mut dyn Harness) {
+    let store = harness.store();
+    for id in ["dead", "received", "waiting"] {
+        create(&*store, &task(id, "ann")).await;
+        let mut claim = claim_one(&*store).await;
+        apply(&mut claim.task, TaskEvent::Cancelled);
+        let ending = Ending { message: Some(message(id)), ..Ending::default() };
+        store.advance(&claim.task, claim.epoch, NOW, Some(&ending)).await.expect("advance");
+    }
+    for claim in store.claim_deliveries("sender", LEASE, 3, &[]).await.expect("claim") {
+        let tried = match claim.delivery.message.id.as_str() {
+            "dead" => Tried::Dead { error: "status 500".into() },
+            "received" => Tried::Delivered,
+            _ => Tried::Again { after: LEASE, error: "status 500".into() },
+        };
+        store.settle_delivery(&claim.delivery.message.id, claim.epoch, &tried).await.expect("settle");
+    }
+    let bounds = SummaryBounds { uncopied_since: AT, crashes_min: 1 };
+    let summary = store.live_summary(bounds).await.expect("summary");
+    assert_eq!(summary, LiveSummary { messages_waiting: 1, messages_dead: 1, ..LiveSummary::default() });
+}
+
+fn message(id: &str) -> NewDelivery {
+    NewDelivery {
+        id: id.to_owned(),
+        host: "h".into(),
+        url: "https://h/".into(),
+        content_type: "application/json".into(),
+        body: b"{}".to_vec(),
+    }
+}
 
 /// All tasks, with room for them.
 fn all() -> TaskSearch {
@@ -119,7 +200,7 @@ pub async fn the_message_of_a_task_is_found(harness: &mut dyn Harness) {
         content_type: "application/json".into(),
         body: b"{}".to_vec(),
     };
-    super::samples::apply(&mut claim.task, TaskEvent::Cancelled);
+    apply(&mut claim.task, TaskEvent::Cancelled);
     let end = Ending { message: Some(message.clone()), ..Ending::default() };
     let ended: Result<u64, StoreError> = store.advance(&claim.task, claim.epoch, NOW, Some(&end)).await;
     ended.expect("advance");

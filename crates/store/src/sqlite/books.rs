@@ -17,6 +17,10 @@ const ROWS: &str = "SELECT sequence, ledger.at, task_id, kind, amount, ledger.ow
     WHERE sequence > ?1 AND +ledger.at >= ?2 AND +ledger.at < ?3
       AND (?4 IS NULL OR account = ?4) ORDER BY sequence LIMIT ?5";
 
+const ROWS_OF_TASK: &str = "SELECT sequence, ledger.at, task_id, kind, amount, ledger.owner, client_keys.name, model, account, handle
+    FROM ledger LEFT JOIN client_keys ON client_keys.owner = ledger.owner
+    WHERE task_id = ?1 ORDER BY sequence";
+
 /// Every task with a reserve has a capture or a release once it is settled: what is set aside is more than nothing.
 const HELD: &str = "SELECT sequence, at, task_id, amount, owner, model,
            (SELECT account FROM attempts WHERE task_id = reserved.task_id ORDER BY number DESC LIMIT 1) AS account
@@ -65,6 +69,15 @@ impl Books for SqliteStore {
         let (account, handle) = (account.clone(), handle.to_owned());
         self.scan(move |c| known_work(c, &account, &handle)).await
     }
+}
+
+/// The rows of one task, in the order in which they were written.
+pub(super) fn of_task(connection: &Connection, id: &TaskId) -> Result<Vec<LedgerRow>, StoreError> {
+    let read = || {
+        let mut statement = connection.prepare_cached(ROWS_OF_TASK)?;
+        statement.query_map([id.as_str()], row)?.collect::<rusqlite::Result<Vec<_>>>()
+    };
+    read().map_err(failed("reading the ledger"))
 }
 
 /// Up to `max` rows after the row `after`; of one account, if one is named.

@@ -139,6 +139,29 @@ pub(super) fn of_task(connection: &Connection, id: &TaskId) -> Result<Option<Del
     read().map_err(failed("reading a delivery"))
 }
 
+/// The message of that id.
+pub(super) fn by_id(connection: &Connection, id: &str) -> Result<Option<Delivery>, StoreError> {
+    let sql = "SELECT * FROM deliveries WHERE id = ?1";
+    let read = || connection.prepare_cached(sql)?.query_row([id], delivery).optional();
+    read().map_err(failed("reading a delivery"))
+}
+
+/// Up to `max` messages in that state with smaller ids than `before`, by descending id.
+pub(super) fn before(
+    connection: &Connection,
+    state: DeliveryState,
+    before: Option<&str>,
+    max: usize,
+) -> Result<Vec<Delivery>, StoreError> {
+    let sql = "SELECT * FROM deliveries WHERE state = ?1 AND (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3";
+    let read = || {
+        let max = i64::try_from(max).unwrap_or(i64::MAX);
+        connection.prepare_cached(sql)?.query_map(params![state.as_str(), before, max], delivery)?.collect()
+    };
+    let listed: rusqlite::Result<Vec<Delivery>> = read();
+    listed.map_err(failed("listing deliveries"))
+}
+
 /// Up to `max` messages in that state, latest first.
 pub(super) fn list(
     connection: &Connection,

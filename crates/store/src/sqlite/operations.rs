@@ -5,8 +5,8 @@ use domain::{AccountName, Task, TaskId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::rows::TaskRow;
-use super::{SqliteStore, deliveries, failed};
-use crate::{Delivery, Operations, StoreError, TaskPage, TaskSearch};
+use super::{SqliteStore, deliveries, failed, summary};
+use crate::{Delivery, LiveSummary, Operations, StoreError, SummaryBounds, TaskPage, TaskSearch};
 
 /// By the primary key, so that nothing is sorted and what is looked at is bounded by `?9`.
 const SEARCH: &str = "SELECT id, owner, dialect, request, state_data, created_at, deadline_at, quote, version
@@ -58,6 +58,11 @@ impl Operations for SqliteStore {
     async fn resume_account(&self, account: &AccountName) -> Result<bool, StoreError> {
         let account = account.clone();
         self.writer.write(move |c| resume(c, &account)).await
+    }
+
+    async fn live_summary(&self, bounds: SummaryBounds) -> Result<LiveSummary, StoreError> {
+        let clock = self.clock.clone();
+        self.scan(move |c| summary::live(c, bounds, clock.now())).await
     }
 }
 
