@@ -7,8 +7,10 @@
 //! Left out on purpose, so that distributed engines with PostgreSQL's protocol can serve: advisory locks, partitions,
 //! procedures. `LISTEN` only makes a look come sooner.
 
+mod attempts;
 mod connect;
 mod failure;
+mod ledger;
 mod migrations;
 mod pool;
 mod retry;
@@ -70,8 +72,8 @@ impl PostgresStore {
         let session = self.pool.session().await?;
         let put = "INSERT INTO shared_secrets (name, secret) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING";
         let get = "SELECT secret FROM shared_secrets WHERE name = $1";
-        session.execute(put, &[&name, &fresh.as_slice()]).await.map_err(failed("storing a secret"))?;
-        let row = session.one(get, &[&name]).await.map_err(failed("reading a secret"))?;
+        session.execute(put, [&name, &fresh.as_slice()]).await.map_err(failed("storing a secret"))?;
+        let row = session.one(get, [&name]).await.map_err(failed("reading a secret"))?;
         let secret: Vec<u8> = rows::get(&row, "secret")?;
         secret.try_into().map_err(|_| StoreError::Corrupt(format!("secret {name}")))
     }

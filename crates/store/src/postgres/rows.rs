@@ -91,7 +91,7 @@ pub(super) async fn with_attempts(
         return Ok(tasks);
     }
     let ids: Vec<&str> = tasks.iter().map(TaskRow::id).collect();
-    let rows = session.query(ATTEMPTS, &[&ids]).await.map_err(failed("reading attempts"))?;
+    let rows = session.query(ATTEMPTS, [&ids]).await.map_err(failed("reading attempts"))?;
     let mut attempts: std::collections::HashMap<String, Vec<AttemptRow>> = std::collections::HashMap::new();
     for row in &rows {
         attempts.entry(get(row, "task_id")?).or_default().push(attempt(row)?);

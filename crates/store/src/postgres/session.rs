@@ -16,7 +16,7 @@ use crate::StoreError;
 const GRACE: Duration = Duration::from_millis(500);
 
 /// Values of a statement, in the order of their numbers.
-pub(super) type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
+pub(super) type Values<'a, const N: usize> = [&'a (dyn ToSql + Sync); N];
 
 /// A connection of the pool. Statements that are polled together are sent together, and the server runs them in the order
 /// in which they were first polled: `tokio::try_join!(biased; …)` is a pipeline. For that they are prepared before.
@@ -57,34 +57,54 @@ impl Session {
     }
 
     /// All rows of a prepared statement.
-    pub(super) async fn rows(&self, statement: &Statement, values: Values<'_>) -> Result<Vec<Row>, Failure> {
-        self.within_time(self.client()?.query(statement, values)).await
+    pub(super) async fn rows<const N: usize>(
+        &self,
+        statement: &Statement,
+        values: Values<'_, N>,
+    ) -> Result<Vec<Row>, Failure> {
+        self.within_time(self.client()?.query(statement, &values)).await
     }
 
     /// How many rows a prepared statement has changed.
-    pub(super) async fn run(&self, statement: &Statement, values: Values<'_>) -> Result<u64, Failure> {
-        self.within_time(self.client()?.execute(statement, values)).await
+    pub(super) async fn run<const N: usize>(
+        &self,
+        statement: &Statement,
+        values: Values<'_, N>,
+    ) -> Result<u64, Failure> {
+        self.within_time(self.client()?.execute(statement, &values)).await
     }
 
     /// All rows of a statement.
-    pub(super) async fn query(&self, sql: &str, values: Values<'_>) -> Result<Vec<Row>, Failure> {
+    pub(super) async fn query<const N: usize>(
+        &self,
+        sql: &str,
+        values: Values<'_, N>,
+    ) -> Result<Vec<Row>, Failure> {
         let [statement] = self.prepare([sql]).await?;
         self.rows(&statement, values).await
     }
 
     /// The first row of a statement, if it has any.
-    pub(super) async fn first(&self, sql: &str, values: Values<'_>) -> Result<Option<Row>, Failure> {
+    pub(super) async fn first<const N: usize>(
+        &self,
+        sql: &str,
+        values: Values<'_, N>,
+    ) -> Result<Option<Row>, Failure> {
         Ok(self.query(sql, values).await?.into_iter().next())
     }
 
     /// The only row of a statement that always has one.
-    pub(super) async fn one(&self, sql: &str, values: Values<'_>) -> Result<Row, Failure> {
+    pub(super) async fn one<const N: usize>(&self, sql: &str, values: Values<'_, N>) -> Result<Row, Failure> {
         let [statement] = self.prepare([sql]).await?;
-        self.within_time(self.client()?.query_one(&statement, values)).await
+        self.within_time(self.client()?.query_one(&statement, &values)).await
     }
 
     /// How many rows a statement has changed.
-    pub(super) async fn execute(&self, sql: &str, values: Values<'_>) -> Result<u64, Failure> {
+    pub(super) async fn execute<const N: usize>(
+        &self,
+        sql: &str,
+        values: Values<'_, N>,
+    ) -> Result<u64, Failure> {
         let [statement] = self.prepare([sql]).await?;
         self.run(&statement, values).await
     }
