@@ -1,10 +1,11 @@
 //! Places where a test may end the process, and safety mechanisms that a test may take away.
 //!
-//! Three variables of the environment arm them, read once:
+//! Variables of the environment arm them, read once:
 //!
 //! | variable | what happens |
 //! |---|---|
 //! | `FILMGATE_CRASH_AT=point` or `=point=N` | the process ends at the first, or N-th, pass of that point |
+//! | `FILMGATE_STOP_AT=point` or `=point=N` | there the process stops as by SIGSTOP, until somebody lets it go on |
 //! | `FILMGATE_WITHOUT=mechanism,mechanism` | these mechanisms are not there |
 //! | `FILMGATE_PANIC_ON=text` | a step of a task whose prompt holds that text panics |
 //!
@@ -23,6 +24,8 @@ use plan::Plan;
 pub const CRASH_AT: &str = "FILMGATE_CRASH_AT";
 /// The variable that names the mechanisms to do without.
 pub const WITHOUT: &str = "FILMGATE_WITHOUT";
+/// The variable that names the point at which to stop.
+pub const STOP_AT: &str = "FILMGATE_STOP_AT";
 /// The variable with the text that makes a step panic.
 pub const PANIC_ON: &str = "FILMGATE_PANIC_ON";
 
@@ -37,7 +40,7 @@ pub fn check() -> Result<(), String> {
     if cfg!(debug_assertions) {
         return plan().map(drop);
     }
-    match [CRASH_AT, WITHOUT, PANIC_ON].into_iter().find(|name| std::env::var_os(name).is_some()) {
+    match [CRASH_AT, STOP_AT, WITHOUT, PANIC_ON].into_iter().find(|name| std::env::var_os(name).is_some()) {
         Some(name) => Err(format!("{name}: this build has no failpoints")),
         None => Ok(()),
     }
@@ -57,7 +60,20 @@ pub fn pass(point: &str) {
             let _nobody_reads = writeln!(std::io::stderr(), "failpoint: {point}");
             std::process::abort();
         }
+        if plan().is_ok_and(|plan| plan.stops_at(point)) {
+            stop();
+        }
     }
+}
+
+/// Stops the whole process; returns when somebody lets it go on.
+fn stop() {
+    let id = std::process::id().to_string();
+    let stopped = std::process::Command::new("kill").args(["-STOP", &id]).status();
+    assert!(
+        stopped.is_ok_and(|status| status.success()),
+        "failpoint: {STOP_AT}: the process cannot be stopped"
+    );
 }
 
 /// Whether a mechanism of [`MECHANISMS`] is taken away.

@@ -3,37 +3,60 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::names::{MECHANISMS, POINTS, is_known};
-use crate::{CRASH_AT, PANIC_ON, WITHOUT};
+use crate::{CRASH_AT, PANIC_ON, STOP_AT, WITHOUT};
 
-/// The three variables, understood.
+/// The variables, understood.
 #[derive(Debug, Default)]
 pub(crate) struct Plan {
-    crash: Option<Crash>,
+    crash: Option<Pass>,
+    stop: Option<Pass>,
     without: Vec<String>,
     panic_on: Option<String>,
 }
 
 /// A point and how many passes are left.
 #[derive(Debug)]
-struct Crash {
+struct Pass {
     point: String,
     passes_left: AtomicU64,
+}
+
+impl Pass {
+    /// Reads what the variable of that name says.
+    fn read(name: &str, text: &str) -> Result<Self, String> {
+        let (point, passes) = text.split_once('=').unwrap_or((text, "1"));
+        if !is_known(POINTS, point) {
+            return Err(format!("{name}: there is no point {point}"));
+        }
+        let passes = passes.parse().ok().filter(|passes| *passes > 0);
+        let passes = passes.ok_or_else(|| format!("{name}: {text}: the pass must be a number from 1"))?;
+        Ok(Self { point: point.to_owned(), passes_left: AtomicU64::new(passes) })
+    }
+
+    /// Counts a pass of `point`; whether it is this one.
+    fn is_now(&self, point: &str) -> bool {
+        self.point == point && self.passes_left.fetch_sub(1, Ordering::Relaxed) == 1
+    }
 }
 
 impl Plan {
     /// Reads the variables; in words what is wrong with them.
     pub(crate) fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
-        let crash = variable(CRASH_AT).map(|text| crash(&text)).transpose()?;
+        let crash = variable(CRASH_AT).map(|text| Pass::read(CRASH_AT, &text)).transpose()?;
+        let stop = variable(STOP_AT).map(|text| Pass::read(STOP_AT, &text)).transpose()?;
         let without = variable(WITHOUT).map(|text| without(&text)).transpose()?.unwrap_or_default();
         let panic_on = variable(PANIC_ON).filter(|text| !text.is_empty());
-        Ok(Self { crash, without, panic_on })
+        Ok(Self { crash, stop, without, panic_on })
     }
 
     /// Counts a pass; whether it is the one to crash at.
     pub(crate) fn crashes_at(&self, point: &str) -> bool {
-        self.crash.as_ref().is_some_and(|crash| {
-            crash.point == point && crash.passes_left.fetch_sub(1, Ordering::Relaxed) == 1
-        })
+        self.crash.as_ref().is_some_and(|crash| crash.is_now(point))
+    }
+
+    /// Counts a pass; whether it is the one to stop at.
+    pub(crate) fn stops_at(&self, point: &str) -> bool {
+        self.stop.as_ref().is_some_and(|stop| stop.is_now(point))
     }
 
     pub(crate) fn is_without(&self, mechanism: &str) -> bool {
@@ -43,16 +66,6 @@ impl Plan {
     pub(crate) fn panics_on(&self, text: &str) -> bool {
         self.panic_on.as_ref().is_some_and(|marker| text.contains(marker))
     }
-}
-
-fn crash(text: &str) -> Result<Crash, String> {
-    let (point, passes) = text.split_once('=').unwrap_or((text, "1"));
-    if !is_known(POINTS, point) {
-        return Err(format!("{CRASH_AT}: there is no point {point}"));
-    }
-    let passes = passes.parse().ok().filter(|passes| *passes > 0);
-    let passes = passes.ok_or_else(|| format!("{CRASH_AT}: {text}: the pass must be a number from 1"))?;
-    Ok(Crash { point: point.to_owned(), passes_left: AtomicU64::new(passes) })
 }
 
 fn without(text: &str) -> Result<Vec<String>, String> {
@@ -86,6 +99,8 @@ mod tests {
         let passes = ["intent_stored", "claimed", "intent_stored", "intent_stored"];
         assert_eq!(passes.map(|point| plan.crashes_at(point)), [false, false, true, false]);
         assert!(read(&[(CRASH_AT, "claimed")]).unwrap().crashes_at("claimed"));
+        let stopping = read(&[(STOP_AT, "claimed")]).unwrap();
+        assert!(!stopping.crashes_at("claimed") && stopping.stops_at("claimed"));
     }
 
     #[test]
@@ -108,6 +123,7 @@ mod tests {
             ((CRASH_AT, "claimed=0"), "number from 1"),
             ((CRASH_AT, "claimed=x"), "number from 1"),
             ((CRASH_AT, ""), "no point "),
+            ((STOP_AT, "claimed=0"), "number from 1"),
             ((WITHOUT, "spool,seatbelt"), "no mechanism seatbelt"),
         ] {
             let error = read(&[variables]).unwrap_err();

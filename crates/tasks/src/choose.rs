@@ -158,6 +158,14 @@ async fn send(
     }
 }
 
+/// Gives back what was taken for a submission that is not made after all.
+pub(crate) async fn give_up(held: &Held<'_>, sending: &Sending) {
+    let Sending { account, begun, .. } = sending;
+    held.shared.health.abandon(account, *begun);
+    held.shared.give_back(&held.task.id).await;
+    daily::give_back(held, account).await;
+}
+
 /// Where the task waits for a candidate that takes nothing now, but later, and can express the request.
 fn closed(held: &Held<'_>, Rejected { candidate, why }: &Rejected) -> Option<Place> {
     if !why.passes() || expressible(held, candidate).is_err() {

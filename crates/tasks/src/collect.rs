@@ -21,7 +21,8 @@ use crate::shared::Shared;
 /// The first wait after a failed copy and its bound; in between it grows with the time already spent.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
-const LEASE_MARGIN: Duration = Duration::from_secs(15);
+/// How often a lease could be renewed while it lasts.
+const RENEWALS: u32 = 3;
 /// The wait before a result that came in an answer is tried to be stored again; it doubles each time, up to a bound.
 const KEEP_RETRY_AFTER: Duration = Duration::from_millis(200);
 const KEEP_RETRY_AFTER_MAX: Duration = Duration::from_secs(10);
@@ -37,8 +38,7 @@ pub(crate) async fn finish(mut held: Held<'_>, results: Results) -> Result<(), S
         Results::Kept(sources) => {
             accept_without_handle(&mut held)?;
             held.apply(TaskEvent::Ready { sources })?;
-            let lease = lease(&held);
-            held.keep(lease).await?;
+            held.keep(held.shared.settings.lease).await?;
             step(held).await
         }
         Results::Delivered(delivered) => {
@@ -104,15 +104,9 @@ async fn keep(shared: &Shared, task: &Task, result: &Delivered) -> io::Result<Ou
     note((shared, task), id, result.kind, (media_type, head.bytes)).await.map_err(io::Error::other)
 }
 
-/// How long copying all results may take.
-pub(crate) fn lease(held: &Held<'_>) -> Duration {
-    let results = u32::try_from(sources(&held.task).len()).unwrap_or(u32::MAX);
-    held.shared.settings.result_timeout.saturating_mul(results.max(1)) + LEASE_MARGIN
-}
-
 /// Copies all results, then ends the task; or tries again later.
 pub(crate) async fn step(mut held: Held<'_>) -> Result<(), StepError> {
-    let outputs = match copy_all(held.shared, &held.task, &sources(&held.task)).await {
+    let outputs = match copy_under_lease(&mut held).await {
         Ok(outputs) => outputs,
         Err(reason) => {
             tracing::warn!(task = %held.task.id, reason, "a result could not be copied");
@@ -121,6 +115,22 @@ pub(crate) async fn step(mut held: Held<'_>) -> Result<(), StepError> {
     };
     held.apply(TaskEvent::Collected { outputs })?;
     held.done(Duration::ZERO).await
+}
+
+/// Copies all results, however long that takes, and keeps the lease meanwhile: a short one, so that nobody waits for long
+/// if this process goes away.
+async fn copy_under_lease(held: &mut Held<'_>) -> Result<Vec<Output>, String> {
+    let (shared, task) = (held.shared, held.task.clone());
+    let sources = sources(&task);
+    let copying = copy_all(shared, &task, &sources);
+    tokio::pin!(copying);
+    loop {
+        tokio::select! {
+            biased;
+            copied = &mut copying => return copied,
+            () = tokio::time::sleep(shared.settings.lease / RENEWALS) => held.renew().await,
+        }
+    }
 }
 
 /// Takes custody of results that came after the end of their task: all of them, or none.

@@ -1,12 +1,13 @@
 //! Gives room at accounts to the tasks that wait for it: takes the slot for the task whose turn it is, so that nobody who
 //! comes later is faster, and makes the task due.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use domain::{AccountName, Task, TaskId, with_sources};
 use limits::LimitKey;
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::choose;
@@ -15,6 +16,8 @@ use crate::shared::Shared;
 
 /// The longest nap while somebody waits or a slot is kept: slots may also come free in another process.
 const NAP_MAX: Duration = Duration::from_millis(500);
+/// Tasks that are sent away at one time.
+const SENT_AWAY_AT_ONCE: usize = 64;
 /// After the store has failed.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
 
@@ -98,14 +101,14 @@ impl Waiting {
     }
 }
 
-/// Serves those who wait; never ends.
+/// Serves those who wait until the process ends, and then sends them all away.
 pub(crate) async fn run(shared: &Shared) {
     let waiting = &shared.waiting;
     let mut setup = shared.setup.get();
-    loop {
+    while !shared.stopping.is_begun() {
         let now = Instant::now();
         let current = shared.setup.get();
-        if !std::sync::Arc::ptr_eq(&setup, &current) {
+        if !Arc::ptr_eq(&setup, &current) {
             setup = current;
             waiting.queue().open_all(now);
         }
@@ -125,8 +128,29 @@ pub(crate) async fn run(shared: &Shared) {
         tokio::select! {
             () = waiting.wake.notified() => {}
             () = tokio::time::sleep(nap.min(NAP_MAX)) => {}
+            () = shared.stopping.begun() => {}
         }
     }
+    send_away(shared).await;
+}
+
+/// Makes all who wait here due at once, without what is kept for them: other processes go on with them.
+async fn send_away(shared: &Shared) {
+    let sent_away = shared.waiting.queue().leave_all();
+    let mut sending = JoinSet::new();
+    for task in sent_away {
+        shared.give_back(&task).await;
+        let store = Arc::clone(&shared.store);
+        sending.spawn(async move {
+            if let Err(error) = store.make_due(&task).await {
+                tracing::warn!(%task, error = with_sources(&error), "a task that waits is due only after a while");
+            }
+        });
+        if sending.len() >= SENT_AWAY_AT_ONCE {
+            sending.join_next().await;
+        }
+    }
+    while sending.join_next().await.is_some() {}
 }
 
 /// Grants what there is room for at the account.
@@ -136,7 +160,7 @@ async fn serve(shared: &Shared, account: &AccountName) {
     let Some(account) = shared.setup.get().accounts.get(account).cloned() else {
         return waiting.queue().rest(account, Instant::now(), NAP_MAX);
     };
-    loop {
+    while !shared.stopping.is_begun() {
         let offered_at = Instant::now();
         let Some(task) = waiting.queue().offer(&account.name, offered_at) else { return };
         if let Err(after) = choose::reserve(shared, &task, &account).await {

@@ -8,12 +8,15 @@ use domain::{AttemptOutcome, Failure, IllegalTransition, Task, TaskEvent, TaskId
 use store::{Claim, Ending, NewDelivery, Next, StoreError};
 use tokio::time::Instant;
 
+use crate::grip::Grip;
 use crate::shared::Shared;
 use crate::spool::Fact;
-use crate::{clock, deliveries, health, quarantine, resolve};
+use crate::{Settings, clock, deliveries, health, quarantine, resolve};
 
-/// What a lease exceeds the call by that is made under it, so that nobody takes over while the answer is being stored.
-pub(crate) const LEASE_MARGIN: Duration = Duration::from_secs(15);
+/// What a lease exceeds the call by that is made under it, so that nobody takes over while the answer is being stored: as
+/// much as the settings have between a submission and a lease, within these bounds.
+const LEASE_MARGIN_MIN: Duration = Duration::from_secs(1);
+const LEASE_MARGIN_MAX: Duration = Duration::from_secs(15);
 /// How long one write is tried while the store does not take it.
 const WRITE_FOR: Duration = Duration::from_secs(10);
 /// The wait before the second try; it doubles each time, up to a bound.
@@ -34,7 +37,8 @@ pub(crate) struct Held<'a> {
     pub(crate) crashes: u32,
     /// Whether no step is to be taken with it.
     pub(crate) is_quarantined: bool,
-    epoch: u64,
+    /// What the step has in hand.
+    pub(crate) grip: &'a Grip,
     /// By our own clock.
     lease_ends_at: Instant,
     write_for: Duration,
@@ -61,12 +65,12 @@ pub(crate) enum StepError {
 }
 
 impl<'a> Held<'a> {
-    pub(crate) fn new(shared: &'a Shared, claim: Claim) -> Self {
+    pub(crate) fn new(shared: &'a Shared, claim: Claim, grip: &'a Grip) -> Self {
         let is_quarantined = quarantine::holds(shared, &claim);
-        let Claim { task, epoch, cancel_requested, crashes } = claim;
+        let Claim { task, epoch: _, cancel_requested, crashes } = claim;
         let lease_ends_at = Instant::now() + shared.settings.lease;
         let write_for = WRITE_FOR;
-        Self { shared, task, cancel_requested, crashes, is_quarantined, epoch, lease_ends_at, write_for }
+        Self { shared, task, cancel_requested, crashes, is_quarantined, grip, lease_ends_at, write_for }
     }
 
     /// From now on writes are tried for that long: what they tell cannot be had again.
@@ -76,7 +80,7 @@ impl<'a> Held<'a> {
 
     /// What proves to the store that it is ours.
     pub(crate) fn claim(&self) -> (TaskId, u64) {
-        (self.task.id.clone(), self.epoch)
+        (self.task.id.clone(), self.grip.epoch())
     }
 
     /// Applies an event in memory.
@@ -94,8 +98,27 @@ impl<'a> Held<'a> {
 
     /// Sees to it that the lease outlasts a call that takes so long at most, and the writing of its answer.
     pub(crate) async fn outlast(&mut self, call: Duration) -> Result<(), StepError> {
-        let needed = call + LEASE_MARGIN;
+        let needed = call + self.margin();
         if Instant::now() + needed <= self.lease_ends_at { Ok(()) } else { self.keep(needed).await }
+    }
+
+    /// The lease under which a submission is made.
+    pub(crate) fn submit_lease(&self) -> Duration {
+        self.shared.settings.submit_timeout + self.margin()
+    }
+
+    /// Whether a submission that is sent at this moment would be answered, and its answer stored, under the lease. Not if
+    /// this process was held up since the lease began: then somebody else may take the task for one in doubt.
+    ///
+    /// The clock is monotonic. It goes on while the process is stopped, but not while the whole machine is suspended.
+    pub(crate) fn may_send(&self) -> bool {
+        let needed = self.shared.settings.submit_timeout + self.margin() / 2;
+        Instant::now() + needed <= self.lease_ends_at || failpoints::removed("lease_outlasts")
+    }
+
+    fn margin(&self) -> Duration {
+        let Settings { lease, submit_timeout, .. } = &self.shared.settings;
+        lease.saturating_sub(*submit_timeout).clamp(LEASE_MARGIN_MIN, LEASE_MARGIN_MAX)
     }
 
     /// Renews the lease if it ends soon, so that no other process takes the task. That this may fail is why claims of our own
@@ -105,9 +128,10 @@ impl<'a> Held<'a> {
         if Instant::now() + lease / 2 < self.lease_ends_at {
             return;
         }
+        let _to_its_end = self.grip.busy();
         self.follow_claim();
         let now = Instant::now();
-        match self.shared.store.advance(&self.task, self.epoch, Next::Keep { lease }, None).await {
+        match self.shared.store.advance(&self.task, self.grip.epoch(), Next::Keep { lease }, None).await {
             Ok(version) => {
                 self.task.version = version;
                 self.lease_ends_at = now + lease;
@@ -154,7 +178,13 @@ impl<'a> Held<'a> {
             }
             Err(error) => {
                 if !spooled {
-                    shared.keep_in_spool(fact).await;
+                    shared.keep_in_spool(fact.clone()).await;
+                }
+                // Another process has gone on with it: to that one the answer is lost.
+                if matches!(error, StepError::Store { source: StoreError::Stale, .. })
+                    && let Err(error) = shared.pass_on(&before, &fact).await
+                {
+                    tracing::warn!(task = %fact.task, %error, "the spool keeps an upstream's id that others need");
                 }
                 Err(error)
             }
@@ -170,20 +200,19 @@ impl<'a> Held<'a> {
     /// Lets go of the task without a change; it is due again after `after`.
     pub(crate) async fn put_back(mut self, after: Duration) -> Result<(), StepError> {
         self.follow_claim();
-        let claim = (self.task.id.clone(), self.epoch);
-        let result = self.shared.store.release(&[claim], after).await;
+        let result = self.shared.store.release(&[self.claim()], after).await;
         result.map_err(|source| StepError::Store { task: self.task.id, source })
     }
 
     /// Lets go of the task with which no step was taken; what it has crashed before counts on.
     pub(crate) async fn set_aside(mut self, after: Duration) -> Result<(), StepError> {
         self.follow_claim();
-        let claim = (self.task.id.clone(), self.epoch);
-        let result = self.shared.store.defer(&[claim], after).await;
+        let result = self.shared.store.defer(&[self.claim()], after).await;
         result.map_err(|source| StepError::Store { task: self.task.id, source })
     }
 
     async fn write(&mut self, next: Next) -> Result<(), StepError> {
+        let _to_its_end = self.grip.busy();
         // Made once, so that every try of the write stores the same message.
         let end = self.ending();
         let (before, after) = points(&self.task.state);
@@ -271,7 +300,7 @@ impl<'a> Held<'a> {
         let mut has_waited = false;
         loop {
             has_waited &= !self.follow_claim();
-            match self.shared.store.advance(&self.task, self.epoch, next, end).await {
+            match self.shared.store.advance(&self.task, self.grip.epoch(), next, end).await {
                 Err(error @ (StoreError::Unavailable(_) | StoreError::Backend { .. }))
                     if began.elapsed() < self.write_for =>
                 {
@@ -292,7 +321,9 @@ impl<'a> Held<'a> {
     /// If the lease has run out meanwhile and the task was claimed again, that claim is ours. Whether it was.
     fn follow_claim(&mut self) -> bool {
         let renewed = self.shared.at_work.renewed(&self.task.id, self.task.version);
-        self.epoch = renewed.unwrap_or(self.epoch);
+        if let Some(epoch) = renewed {
+            self.grip.renewed(epoch);
+        }
         renewed.is_some()
     }
 }

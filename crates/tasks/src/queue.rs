@@ -179,6 +179,13 @@ impl Queue {
         }
     }
 
+    /// Nobody waits any more; who did.
+    pub(crate) fn leave_all(&mut self) -> Vec<TaskId> {
+        let all: Vec<TaskId> = self.waiters.keys().cloned().collect();
+        all.iter().for_each(|task| self.leave(task));
+        all
+    }
+
     /// Whether a slot is kept for the task.
     pub(crate) fn is_granted(&self, task: &TaskId) -> bool {
         self.waiters.get(task).is_some_and(|waiter| matches!(waiter.state, State::Granted(_)))

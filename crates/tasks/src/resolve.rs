@@ -256,7 +256,11 @@ async fn repeat(held: &mut Held<'_>, asked: &Asked) -> Result<Shown, StepError> 
     {
         return Ok(Shown::Nothing);
     }
+    if shared.stopping.is_begun() {
+        return Ok(Shown::Nothing);
+    }
     held.outlast(shared.settings.submit_timeout).await?;
+    let _to_its_end = held.grip.busy();
     let Asked { account, provider, attempt } = asked;
     let plan = &attempt.plan;
     let encoded = submit::encode(held, (account, *provider), (&plan.upstream_model, attempt.number)).await;

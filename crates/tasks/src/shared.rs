@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use domain::{Account, AttemptOutcome, Failure, FailureKind, NewAttempt, Task, TaskId, with_sources};
+use domain::{Account, Failure, FailureKind, NewAttempt, TaskId, with_sources};
 use limits::{LimitKey, Limiter};
 use store::{Store, StoreError};
 use tokio::sync::Notify;
@@ -20,6 +20,7 @@ use crate::resolve::Lost;
 use crate::setup::CurrentSetup;
 use crate::slots::Slots;
 use crate::spool::{Fact, Spool};
+use crate::stopping::Stopping;
 use crate::watch::Watchers;
 use crate::{AssetStorage, Settings, Writers};
 
@@ -77,6 +78,8 @@ pub struct Shared {
     /// Who waits for tasks to change.
     pub(crate) watchers: Watchers,
     pub(crate) slots: Slots,
+    /// Whether the process ends.
+    pub(crate) stopping: Stopping,
 }
 
 impl Shared {
@@ -111,30 +114,10 @@ impl Shared {
             hints: Hints::default(),
             watchers: Watchers::default(),
             slots,
+            stopping: Stopping::default(),
         };
         shared.replay_spool().await?;
         Ok(Arc::new(shared))
-    }
-
-    /// Sees to it that what is in the spool is stored soon. What the store has, or has no use for any more, is forgotten.
-    async fn replay_spool(&self) -> Result<(), StoreError> {
-        for Fact { task: id, attempt, .. } in self.spool.facts() {
-            let task = self.store.load(&id).await?;
-            let waits = |task: &Task| {
-                let current = task.attempt().filter(|current| current.number == attempt);
-                let outcome = current.map(|current| &current.outcome);
-                matches!(outcome, Some(AttemptOutcome::Intended | AttemptOutcome::Unknown { .. }))
-                    && !task.state.is_terminal()
-            };
-            if task.as_ref().is_some_and(waits) {
-                tracing::warn!(task = %id, "an upstream's id comes from the spool");
-                self.store.make_due(&id).await?;
-            } else {
-                self.spool.forget(&id);
-            }
-        }
-        self.metrics.spooled(self.spool.len());
-        Ok(())
     }
 
     /// Gives back what `task` holds of an account, for those who wait.

@@ -8,7 +8,7 @@ use translation::{Provider, SubmitContext, SubmitOutcome};
 use upstream::{Outgoing, SendError};
 
 use crate::choose::{self, Choice, Sending};
-use crate::held::{Held, LEASE_MARGIN, StepError};
+use crate::held::{Held, StepError};
 use crate::localize::Unready;
 use crate::queue::{Place, Turn};
 use crate::shared::Shared;
@@ -21,6 +21,10 @@ const BUSY_RETRY_AFTER: Duration = Duration::from_millis(100);
 
 pub(crate) async fn step(held: Held<'_>) -> Result<(), StepError> {
     let shared = held.shared;
+    let _to_its_end = held.grip.busy();
+    if shared.stopping.is_begun() {
+        return held.set_aside(Duration::ZERO).await;
+    }
     let Some(_room_for_its_id) = shared.spool.reserve() else {
         return held.put_back(SPOOL_FULL_RETRY_AFTER).await;
     };
@@ -31,9 +35,15 @@ pub(crate) async fn step(held: Held<'_>) -> Result<(), StepError> {
     };
     let plan = first_plan(&held, granted.as_ref());
     match choose::choose(&held, &plan, granted).await {
+        // Others go on with it.
+        Choice::Queue(_) if shared.stopping.is_begun() => held.put_back(Duration::ZERO).await,
         Choice::Queue(places) => queue_up(held, &places).await,
         Choice::Send(sending) => {
             shared.waiting.leave(&held.task.id);
+            if shared.stopping.is_begun() {
+                choose::give_up(&held, &sending).await;
+                return held.put_back(Duration::ZERO).await;
+            }
             send(held, *sending).await
         }
         Choice::Later(after) => {
@@ -63,7 +73,7 @@ async fn send(mut held: Held<'_>, sending: Sending) -> Result<(), StepError> {
     let shared = held.shared;
     let Sending { account, provider, plan: attempt, outgoing, begun } = sending;
     held.apply(TaskEvent::SubmitIntended { plan: attempt })?;
-    let lease = shared.settings.submit_timeout + LEASE_MARGIN;
+    let lease = held.submit_lease();
     if failpoints::removed("intent_first") {
         tracing::warn!("the intent is not stored");
     } else if let Err(error) = held.keep(lease).await {
@@ -97,7 +107,13 @@ pub(crate) async fn prepare(
     let at_most = held.shared.settings.lease / 2;
     let number = held.task.attempts.last().map_or(1, |attempt| attempt.number + 1);
     let encoding = encode(held, (account, provider), (upstream_model, number));
-    tokio::time::timeout(at_most, encoding).await.unwrap_or_else(|_| Err(localize::too_slow(held)))
+    tokio::select! {
+        biased;
+        encoded = tokio::time::timeout(at_most, encoding) => {
+            encoded.unwrap_or_else(|_| Err(localize::too_slow(held)))
+        }
+        () = held.shared.stopping.handing_over() => Err(Unready::Later(Duration::ZERO)),
+    }
 }
 
 /// The call that makes the attempt of that number; the same whenever it is made, if its inputs are where they were.
@@ -167,6 +183,9 @@ pub(crate) async fn post(
 ) -> Outcome {
     outgoing.call = provider.authorize(outgoing.call, &account.credential, clock::now());
     let timeout = held.shared.settings.submit_timeout;
+    if !held.may_send() {
+        return Outcome::NotSent("the lease ends too soon: this process was held up".to_owned());
+    }
     match held.shared.upstream.submit(&account.base_url, outgoing, timeout).await {
         Ok(reply) => Outcome::Answered(provider.decode_submit_of(&held.task.request, &reply)),
         Err(SendError::NotSent(reason)) => Outcome::NotSent(reason),

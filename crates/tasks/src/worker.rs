@@ -11,7 +11,9 @@ use store::{Claim, StoreError};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
+use crate::Writers;
 use crate::at_work::Work;
+use crate::grip::Grip;
 use crate::held::{Held, StepError};
 use crate::shared::Shared;
 use crate::{cancel, clock, collect, dispatch, poll, quarantine, resolve, submit};
@@ -24,6 +26,8 @@ const CLAIM_MAX: usize = 64;
 const GAUGE_EVERY: Duration = Duration::from_secs(5);
 /// Tasks in quarantine are counted up to here.
 const QUARANTINED_MAX: usize = 10_000;
+/// How long steps that can be taken again go on after a stop was asked for: most polls end within it.
+const HAND_OVER_AFTER: Duration = Duration::from_secs(1);
 /// How long a task rests after a step with it has crashed.
 const CRASHED_RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How long a task that may be what crashes waits for another such one.
@@ -49,13 +53,14 @@ impl Worker {
         Self { shared, holder, steps, claims, suspect: None, gauged: None }
     }
 
-    /// Works until `stop` is ready, and serves those who wait meanwhile; then claims nothing more, lets the steps under way end, and returns. A step lasts
-    /// at most as long as its timeouts; whoever cannot wait drops this future, and leases lapse for the rest.
+    /// Works until `stop` is ready, and serves those who wait meanwhile; then claims nothing more and begins no submission.
+    /// Submissions under way end, which takes them as long as their timeouts at most. Everything else has a moment, and is
+    /// given back then for other processes to go on with. Whoever cannot wait drops this future, and leases lapse for the
+    /// rest.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let shared = Arc::clone(&self.shared);
         tokio::select! {
-            () = self.work(stop) => {}
-            () = dispatch::run(&shared) => {}
+            ((), ()) = async { tokio::join!(self.work(stop), dispatch::run(&shared)) } => {}
         }
     }
 
@@ -76,8 +81,29 @@ impl Worker {
                 self.ended(ended).await;
             }
         }
-        while let Some(ended) = self.steps.join_next_with_id().await {
-            self.ended(ended).await;
+        shared.stopping.begin();
+        self.hand_over().await;
+    }
+
+    /// Lets the steps under way end, or lets go of what they do. Then all that this process knows and the store does not
+    /// goes there.
+    async fn hand_over(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        let grace = tokio::time::sleep(HAND_OVER_AFTER);
+        tokio::pin!(grace);
+        let mut is_over = false;
+        while !self.steps.is_empty() {
+            tokio::select! {
+                biased;
+                Some(ended) = self.steps.join_next_with_id() => self.ended(ended).await,
+                () = &mut grace, if !is_over => {
+                    is_over = true;
+                    shared.stopping.hand_over();
+                }
+            }
+        }
+        if let Err(error) = shared.replay_spool().await {
+            tracing::error!(%error, "ids of upstreams stay in the spool");
         }
     }
 
@@ -160,6 +186,11 @@ impl Worker {
         }
         self.gauged = Some(Instant::now());
         self.shared.slots.renew().await;
+        if self.shared.settings.writers == Writers::Several
+            && let Err(error) = self.shared.replay_spool().await
+        {
+            tracing::warn!(%error, "ids of upstreams stay in the spool for longer");
+        }
         self.shared.metrics.accounts.standings(&self.shared.health.standings(&self.shared.setup.get()));
         self.shared.forget_retired_accounts().await;
         if let Ok(counts) = self.shared.store.live_tasks().await {
@@ -194,9 +225,19 @@ async fn take_steps(shared: &Shared, mut work: Work, claim: Claim) {
 }
 
 async fn take_step(shared: &Shared, claim: Claim) {
-    let id = claim.task.id.clone();
-    let held = Held::new(shared, claim);
-    let taken = if held.is_quarantined { quarantine::keep(held).await } else { Box::pin(step(held)).await };
+    let (id, grip) = (claim.task.id.clone(), Grip::new(claim.epoch));
+    let held = Held::new(shared, claim, &grip);
+    let step =
+        async { if held.is_quarantined { quarantine::keep(held).await } else { Box::pin(step(held)).await } };
+    let taken = tokio::select! {
+        biased;
+        taken = step => taken,
+        () = grip.may_let_go(&shared.stopping) => {
+            // As one with which no step was taken: what it has crashed before counts on.
+            let put_back = shared.store.defer(&[(id.clone(), grip.epoch())], Duration::ZERO).await;
+            put_back.map_err(|source| StepError::Store { task: id.clone(), source })
+        }
+    };
     match taken {
         Ok(()) => {}
         Err(StepError::Store { source: StoreError::Stale, .. }) => {
