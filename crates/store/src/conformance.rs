@@ -11,6 +11,7 @@ pub mod creation;
 pub mod daily;
 pub mod deliveries;
 pub mod inbox;
+pub mod inspections;
 pub mod late;
 pub mod money;
 pub mod operations;
@@ -163,6 +164,11 @@ macro_rules! stamp_conformance {
                 what_is_live_is_counted
                 messages_are_counted_by_what_became_of_them
             }
+            inspections {
+                a_task_is_found_with_all_that_belongs_to_it
+                messages_are_read_in_parts
+                what_an_owner_uses_is_told
+            }
             records {
                 an_asset_is_read_back
                 a_key_is_found_by_its_digest
@@ -203,6 +209,7 @@ mod tests {
             include_str!("conformance/daily.rs"),
             include_str!("conformance/deliveries.rs"),
             include_str!("conformance/inbox.rs"),
+            include_str!("conformance/inspections.rs"),
             include_str!("conformance/late.rs"),
             include_str!("conformance/money.rs"),
             include_str!("conformance/operations.rs"),

@@ -4,7 +4,9 @@ use async_trait::async_trait;
 use domain::TaskId;
 use tokio::sync::broadcast;
 
-use crate::{Assets, Books, Callbacks, Deliveries, Keys, LateWork, Operations, Retention, Tasks};
+use crate::{
+    Assets, Books, Callbacks, Deliveries, Inspections, Keys, LateWork, Operations, Retention, Tasks,
+};
 
 /// Durable tasks and what belongs to them. What a method has answered with `Ok` survives the loss of the process and of
 /// power.
@@ -13,7 +15,7 @@ use crate::{Assets, Books, Callbacks, Deliveries, Keys, LateWork, Operations, Re
 /// whose caller begins it, and no caller makes one effect of two calls.
 #[async_trait]
 pub trait Store:
-    Tasks + Callbacks + Deliveries + LateWork + Books + Keys + Assets + Retention + Operations
+    Tasks + Callbacks + Deliveries + LateWork + Books + Keys + Assets + Retention + Operations + Inspections
 {
     /// Whether the store answers.
     async fn ping(&self) -> Result<(), StoreError>;

@@ -13,6 +13,7 @@ mod daily;
 mod deliveries;
 mod idempotency;
 mod inbox;
+mod inspections;
 mod keys;
 mod late;
 mod ledger;
