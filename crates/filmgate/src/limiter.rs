@@ -3,7 +3,7 @@
 
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use async_trait::async_trait;
@@ -15,7 +15,7 @@ use limits::{
 };
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
 /// The limiter that `config` wants. Its metrics are registered with `registry`.
 pub(crate) async fn start(config: &Config, registry: &Registry) -> anyhow::Result<Arc<dyn Limiter>> {
@@ -50,10 +50,21 @@ fn settings(shared: &SharedLimits, url: &Credential, tracked_keys_max: usize) ->
     }
 }
 
-/// Counts what a limiter refuses.
+/// How long a decision takes in seconds: from one in memory to one for which the server was waited in vain.
+const DECISIONS_S: [f64; 8] = [0.000_05, 0.000_25, 0.001, 0.005, 0.025, 0.1, 0.5, 2.5];
+/// What can refuse, and what it counts.
+const REJECTIONS: [(&str, &[&str]); 4] = [
+    ("client", &["rate", "tasks", "budget", "tasks_of_day", "spend_of_day"]),
+    ("client_model", &["rate", "tasks", "tasks_of_day", "spend_of_day"]),
+    ("account", &["rate", "tasks", "tasks_of_day", "spend_of_day"]),
+    ("provider", &["rate", "tasks", "tasks_of_day", "spend_of_day"]),
+];
+
+/// Counts what a limiter refuses, and times its decisions.
 struct Counted {
     limiter: Arc<dyn Limiter>,
     rejections: IntCounterVec,
+    decisions: HistogramVec,
 }
 
 impl Counted {
@@ -62,7 +73,24 @@ impl Counted {
         let rejections =
             IntCounterVec::new(Opts::new("filmgate_limit_rejections_total", help), &["limit", "kind"])?;
         registry.register(Box::new(rejections.clone()))?;
-        Ok(Self { limiter, rejections })
+        // Series that are there from the start can be asked for their increase.
+        for (limit, kinds) in REJECTIONS {
+            for kind in kinds {
+                rejections.with_label_values(&[limit, *kind]);
+            }
+        }
+        let help = "How long a decision about limits took, in seconds, by what was asked.";
+        let decisions = HistogramOpts::new("filmgate_limits_decision_seconds", help);
+        let decisions = HistogramVec::new(decisions.buckets(DECISIONS_S.to_vec()), &["operation"])?;
+        registry.register(Box::new(decisions.clone()))?;
+        for operation in ["check", "acquire"] {
+            decisions.with_label_values(&[operation]);
+        }
+        Ok(Self { limiter, rejections, decisions })
+    }
+
+    fn decided(&self, operation: &str, begun: Instant) {
+        self.decisions.with_label_values(&[operation]).observe(begun.elapsed().as_secs_f64());
     }
 
     fn rejected(&self, key: &LimitKey, kind: &str) {
@@ -73,7 +101,9 @@ impl Counted {
 #[async_trait]
 impl Limiter for Counted {
     async fn check(&self, rates: &[(LimitKey, Rate)]) -> RateVerdict {
+        let begun = Instant::now();
         let verdict = self.limiter.check(rates).await;
+        self.decided("check", begun);
         if let RateVerdict::Refused { by, .. } = &verdict {
             self.rejected(&rates[by.index].0, "rate");
         }
@@ -81,7 +111,9 @@ impl Limiter for Counted {
     }
 
     async fn acquire(&self, task: &TaskId, slots: &[(LimitKey, u32)], lease: Duration) -> SlotVerdict {
+        let begun = Instant::now();
         let verdict = self.limiter.acquire(task, slots, lease).await;
+        self.decided("acquire", begun);
         if let SlotVerdict::Full { index, .. } = &verdict {
             self.rejected(&slots[*index].0, "tasks");
         }
@@ -104,8 +136,8 @@ impl Limiter for Counted {
         self.limiter.is_shared()
     }
 
-    fn note_refusal(&self, key: &LimitKey) {
-        self.rejected(key, "tasks");
+    fn note_refusal(&self, key: &LimitKey, kind: &'static str) {
+        self.rejected(key, kind);
     }
 }
 
@@ -126,14 +158,14 @@ impl SharedMetrics {
             limiter,
             looking: Mutex::new(()),
             up: IntGauge::new("filmgate_limits_shared_up", "Whether the shared limits answer.")?,
-            outages: IntCounter::new("filmgate_limits_outages_total", "Times that they went away.")?,
+            outages: IntCounter::new("filmgate_limits_outages_total", "Times that the shared limits went away.")?,
             local_decisions: IntCounter::new(
                 "filmgate_limits_local_decisions_total",
-                "Decisions made by this gateway's share of the limits while they were away.",
+                "Decisions made by this gateway's share of the limits while the shared ones were away.",
             )?,
             unavailable: IntCounter::new(
                 "filmgate_limits_unavailable_total",
-                "Decisions refused because they were away.",
+                "Decisions refused because the shared limits were away.",
             )?,
         })
     }
@@ -180,7 +212,7 @@ mod tests {
             counted.check(&rates).await;
         }
         counted.acquire(&TaskId::new("t"), &[(client.clone(), 0)], lease).await;
-        counted.note_refusal(&client);
+        counted.note_refusal(&client, "tasks");
         let text = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
         for line in ["{kind=\"rate\",limit=\"provider\"} 2", "{kind=\"tasks\",limit=\"client\"} 2"] {
             assert!(text.contains(line), "{text}");

@@ -55,7 +55,7 @@ impl Reloader {
         (setup, sandbox_url): (CurrentSetup, Option<String>),
         registry: &prometheus::Registry,
     ) -> prometheus::Result<Self> {
-        let metrics = ReloadMetrics::new(registry)?;
+        let metrics = ReloadMetrics::new(registry, &inputs)?;
         Ok(Self {
             options: Arc::new(options.clone()),
             setup,
@@ -112,7 +112,7 @@ impl Reloader {
     fn tell(&self, reloaded: &Reloaded) {
         match reloaded {
             Reloaded::Applied { revision, at_next_start } => {
-                self.metrics.applied(*revision);
+                self.metrics.applied(*revision, &self.applied);
                 tracing::info!(revision, "the config has changed and is applied");
                 if !at_next_start.is_empty() {
                     let keys = at_next_start.join(", ");

@@ -73,9 +73,9 @@ async fn first_key(running: &Running) -> anyhow::Result<Option<String>> {
 fn greet(running: &Running, key: Option<&str>, sandbox: bool) {
     let url = &running.url;
     println!(
-        "filmgate {} serves {url}, and http://{} for operators",
+        "filmgate {} serves {url}, and {} for operators",
         env!("CARGO_PKG_VERSION"),
-        running.admin
+        running.admin_url
     );
     if sandbox {
         println!("models are served by the embedded sandbox: real files, no cost");

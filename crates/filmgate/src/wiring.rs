@@ -35,8 +35,8 @@ const IDLE_PER_HOST_MAX: usize = 32;
 pub(crate) struct Running {
     /// Where clients reach it, without a trailing slash.
     pub(crate) url: String,
-    /// Where the operator reaches it.
-    pub(crate) admin: SocketAddr,
+    /// Where the operator reaches it, without a trailing slash.
+    pub(crate) admin_url: String,
     /// The client keys.
     pub(crate) keyring: Keyring,
     setup: CurrentSetup,
@@ -82,7 +82,9 @@ impl Running {
             draining: Draining::default(),
         };
         let operator = Operator::new(Arc::clone(&shared), admin_key(config).as_ref()).reloading(reloads);
-        let serving = Some(serve((public, admin), (gateway, operator), stopped.clone()));
+        let admin_tls = certificate(config.server.admin_tls.as_ref())?;
+        let admin_settings = frontend::Settings { tls: admin_tls, ..gateway.settings.clone() };
+        let serving = Some(serve((public, admin), (gateway, operator), admin_settings, stopped.clone()));
         let worker = Worker::new(Arc::clone(&shared)).run(until_true(stopped.clone()));
         let deliverer = Deliverer::new(Arc::clone(&shared)).run(until_true(stopped.clone()));
         let late = LateWatcher::new(Arc::clone(&shared)).run(until_true(stopped.clone()));
@@ -94,7 +96,7 @@ impl Running {
         let worker_grace = longest + WORKER_GRACE_MARGIN;
         Ok(Self {
             url,
-            admin: admin_addr,
+            admin_url: format!("{}://{admin_addr}", scheme(config.server.admin_tls.as_ref())),
             keyring,
             setup,
             registry,
@@ -154,6 +156,7 @@ impl Running {
 fn serve(
     (public, admin): (TcpListener, TcpListener),
     (gateway, operator): (Gateway, Operator),
+    admin_settings: frontend::Settings,
     stopped: watch::Receiver<bool>,
 ) -> JoinHandle<anyhow::Result<()>> {
     let operator = Admin {
@@ -162,10 +165,9 @@ fn serve(
         draining: gateway.draining.clone(),
         operator,
     };
-    let settings = frontend::Settings { tls: None, ..gateway.settings.clone() };
     let (drained, until_drained) = watch::channel(false);
     tokio::spawn(async move {
-        let operators = frontend::admin::serve(admin, operator, &settings, until_true(until_drained));
+        let operators = frontend::admin::serve(admin, operator, &admin_settings, until_true(until_drained));
         let clients = async {
             let served = frontend::serve(public, gateway, until_true(stopped)).await;
             drained.send_replace(true);
@@ -179,12 +181,10 @@ fn serve(
 
 fn frontend_settings(config: &Config) -> anyhow::Result<frontend::Settings> {
     let server = &config.server;
-    let tls =
-        server.tls.as_ref().map(|tls| frontend::tls::load(&tls.cert_file, &tls.key_file)).transpose()?;
     Ok(frontend::Settings {
         public_url: server.public_url.clone(),
         cors_origins: server.cors_origins.clone(),
-        tls: tls.map(Arc::new),
+        tls: certificate(server.tls.as_ref())?,
         connections_max: server.connections_max,
         first_byte_timeout: server.first_byte_timeout,
         header_timeout: server.header_timeout,
@@ -209,6 +209,15 @@ fn frontend_settings(config: &Config) -> anyhow::Result<frontend::Settings> {
     })
 }
 
+fn certificate(tls: Option<&config::Tls>) -> anyhow::Result<Option<Arc<frontend::tls::ServerConfig>>> {
+    let loaded = tls.map(|tls| frontend::tls::load(&tls.cert_file, &tls.key_file)).transpose()?;
+    Ok(loaded.map(Arc::new))
+}
+
+fn scheme(tls: Option<&config::Tls>) -> &'static str {
+    if tls.is_some() { "https" } else { "http" }
+}
+
 fn sandbox_url(sandbox: &Sandbox) -> String {
     format!("http://{}", sandbox.addr())
 }
@@ -226,7 +235,7 @@ fn public_url(config: &Config, bound: SocketAddr) -> String {
     if let Some(url) = &config.server.public_url {
         return url.trim_end_matches('/').to_owned();
     }
-    let scheme = if config.server.tls.is_some() { "https" } else { "http" };
+    let scheme = scheme(config.server.tls.as_ref());
     let host = if bound.ip().is_unspecified() { "127.0.0.1".to_owned() } else { format_host(bound) };
     format!("{scheme}://{host}:{}", bound.port())
 }

@@ -47,8 +47,9 @@ pub trait Limiter: Send + Sync {
         false
     }
 
-    /// Hears of a task that was refused by a store that counts the slots of `key` itself. Only for those who count refusals.
-    fn note_refusal(&self, _key: &LimitKey) {}
+    /// Hears of a task that was refused by a store that counts some limit of `key` itself; `kind` is which: `tasks`, `budget`,
+    /// `tasks_of_day` or `spend_of_day`. Only for those who count refusals.
+    fn note_refusal(&self, _key: &LimitKey, _kind: &'static str) {}
 }
 
 impl LimitKey {

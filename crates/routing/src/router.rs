@@ -43,7 +43,7 @@ impl Router {
     pub fn with_replacements(mut self, catalogue: &Catalogue) -> Self {
         for model in catalogue.iter().filter(|model| !self.serves(&model.name)).collect::<Vec<_>>() {
             let mut successors = catalogue.successors(model);
-            if let Some(served) = successors.find_map(|model| self.served(&model.name).cloned()) {
+            if let Some(served) = successors.find_map(|model| self.of(&model.name).cloned()) {
                 self.routes.insert(model.name.clone(), served);
             }
         }
@@ -52,12 +52,18 @@ impl Router {
 
     /// Whether anything serves `model`.
     pub fn serves(&self, model: &str) -> bool {
-        self.served(model).is_some()
+        self.of(model).is_some()
     }
 
     /// The model whose route serves `model`: itself, or the one that replaces it. `None` if nothing does.
     pub fn route_of(&self, model: &str) -> Option<&str> {
-        self.served(model).map(|served| served.model.as_str())
+        self.of(model).map(|served| served.model.as_str())
+    }
+
+    /// All models that anything serves, each with its candidates.
+    pub fn served(&self) -> impl Iterator<Item = (&str, impl Iterator<Item = &Candidate>)> {
+        let served = self.routes.iter().filter(|(_, served)| !served.candidates.is_empty());
+        served.map(|(model, served)| (model.as_str(), served.candidates.iter().map(AsRef::as_ref)))
     }
 
     /// Whom to try for what is asked, under these conditions. The accounts least tried so far come first, so the first round
@@ -86,7 +92,7 @@ impl Router {
         Plan { policy: *policy, strategy, candidates, rejected }
     }
 
-    fn served(&self, model: &str) -> Option<&Arc<Served>> {
+    fn of(&self, model: &str) -> Option<&Arc<Served>> {
         self.routes.get(model).filter(|served| !served.candidates.is_empty())
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use domain::{Client, Failure, FailureKind, Task, TaskId, with_sources};
 use limits::{LimitKey, Rate, RateVerdict};
 use store::{Admission, IdempotencyKey, StoreError, Terms};
+use tokio::time::Instant;
 
 use crate::create::Created;
 use crate::shared::store_failure;
@@ -53,10 +54,12 @@ impl TaskService {
         // Shown before it is stored: nobody knows its id yet, and the worker may end it before this returns.
         self.shared.live.show(&task);
         failpoints::pass("before_accept");
+        let begun = Instant::now();
         let admission = self.shared.store.create(&task, &Terms { idempotency: name, ..terms }).await;
+        self.shared.metrics.decided(begun.elapsed());
         failpoints::pass("accept_stored");
         if let Ok(Admission::Admitted) = admission {
-            self.shared.metrics.accepted(&task);
+            self.shared.metrics.accepted(&self.shared.setup.get(), &task);
             self.shared.wake.notify_one();
             return Ok(Created { task, replayed: false });
         }
@@ -78,7 +81,10 @@ impl TaskService {
         let queue_max = self.shared.setup.get().queue_max;
         let counted = match self.shared.waiting.admit(&task.id, queue_max) {
             Ok(()) => self.count_request(client, &task.request.model).await,
-            Err(retry_after) => Err(queue_full(retry_after)),
+            Err(retry_after) => {
+                self.shared.metrics.queue_was_full();
+                Err(queue_full(retry_after))
+            }
         };
         if counted.is_err() {
             self.shared.leave(&task.id).await;
@@ -110,17 +116,21 @@ impl TaskService {
         match admission {
             Ok(Admission::Admitted) => Err(Failure::internal("a task was accepted that was not to be")),
             Ok(Admission::AtLimit { .. }) => {
-                self.shared.limiter.note_refusal(&LimitKey::Client(client.owner.clone()));
+                self.shared.limiter.note_refusal(&LimitKey::Client(client.owner.clone()), "tasks");
                 Err(too_many(client.limits.concurrent_tasks, ""))
             }
             Ok(Admission::OverBudget { left }) => {
+                self.shared.limiter.note_refusal(&LimitKey::Client(client.owner.clone()), "budget");
                 let text = format!(
                     "the task costs up to {}, and the budget of this key has {left} left",
                     task.quote.reserved
                 );
                 Err(Failure::new(FailureKind::OutOfBudget, text))
             }
-            Ok(Admission::OverDaily(over)) => Err(daily::refusal(&over, task)),
+            Ok(Admission::OverDaily(over)) => {
+                daily::count_refusal(&self.shared, &over);
+                Err(daily::refusal(&over, task))
+            }
             Ok(Admission::Replayed { task }) => self.made_before(client, &task).await,
             Ok(Admission::KeyReused) => {
                 let text = "this idempotency key belongs to an earlier request that asked for something else";

@@ -58,12 +58,13 @@ impl AssetStorage {
         }
     }
 
-    /// Removes the bytes of an asset, if there are any.
-    pub(crate) async fn erase(&self, id: &AssetId) -> io::Result<()> {
-        let Some(path) = self.path(id) else { return Ok(()) };
+    /// Removes the bytes of an asset, if there are any; how many there were.
+    pub(crate) async fn erase(&self, id: &AssetId) -> io::Result<u64> {
+        let Some(path) = self.path(id) else { return Ok(0) };
+        let bytes = fs::metadata(&path).await.map(|metadata| metadata.len()).unwrap_or(0);
         match fs::remove_file(path).await {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _gone => Ok(()),
+            _gone => Ok(bytes),
         }
     }
 

@@ -197,7 +197,8 @@ pub(crate) async fn give_up(mut held: Held<'_>) -> Result<(), StepError> {
         return held.put_back(RETRY_AFTER_MAX).await;
     }
     tracing::error!(task = %held.task.id, "results could not be copied; the client gets the upstream's own URLs");
-    let outputs = sources(&held.task).iter().map(as_it_is).collect();
+    let outputs: Vec<Output> = sources(&held.task).iter().map(as_it_is).collect();
+    held.shared.metrics.left(&held.task, outputs.len());
     held.apply(TaskEvent::Collected { outputs })?;
     held.done(Duration::ZERO).await
 }
@@ -260,6 +261,7 @@ async fn note(
         expires_at: Some(clock::now().plus(shared.settings.retention.results)),
     };
     shared.store.put_asset(&record).await?;
+    shared.metrics.stored("result", bytes);
     failpoints::pass("result_copied");
     Ok(Output { kind, media: OutputMedia::Stored { asset: id, media_type, bytes } })
 }

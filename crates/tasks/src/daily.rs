@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use domain::{Account, AccountName, Client, DailyLimits, Failure, FailureKind, Money, Task, with_sources};
+use limits::LimitKey;
 use store::{DailyBound, DailyKey, DailyLimit, DailyUse, DailyVerdict, OverDaily, StoreError};
 use tokio::time::Instant;
 
@@ -85,6 +86,21 @@ pub(crate) fn of_client(client: &Client, model: &str) -> Vec<DailyLimit> {
     bounded(std::iter::once(of_all).chain(of_model))
 }
 
+/// Counts a task that a limit of the day refused, or made wait.
+pub(crate) fn count_refusal(shared: &Shared, over: &OverDaily) {
+    let key = match over.key.clone() {
+        DailyKey::Client(owner) => LimitKey::Client(owner),
+        DailyKey::ClientModel(owner, model) => LimitKey::ClientModel(owner, model),
+        DailyKey::Account(account) => LimitKey::Account(account),
+        DailyKey::Provider(provider) => LimitKey::Provider(provider),
+    };
+    let kind = match over.bound {
+        DailyBound::Tasks => "tasks_of_day",
+        DailyBound::Spend { .. } => "spend_of_day",
+    };
+    shared.limiter.note_refusal(&key, kind);
+}
+
 /// What a client learns whose task is one too many today.
 pub(crate) fn refusal(over: &OverDaily, task: &Task) -> Failure {
     let of = match &over.key {
@@ -121,7 +137,10 @@ pub(crate) async fn take(held: &Held<'_>, account: &Account, upstream_model: &st
     let price = price(held, account, upstream_model);
     match held.shared.store.use_daily(&held.claim(), next_attempt(&held.task), &limits, price).await {
         Ok(DailyVerdict::Counted) => Ok(()),
-        Ok(DailyVerdict::Over(over)) => Err(held.shared.full_days.note(&account.name, &over)),
+        Ok(DailyVerdict::Over(over)) => {
+            count_refusal(held.shared, &over);
+            Err(held.shared.full_days.note(&account.name, &over))
+        }
         Err(error) => {
             tracing::warn!(task = %held.task.id, error = with_sources(&error), "an attempt could not be counted");
             Err(Instant::now() + UNCOUNTED_RETRY_AFTER)

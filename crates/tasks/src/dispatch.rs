@@ -122,7 +122,6 @@ pub(crate) async fn run(shared: &Shared) {
         for account in open {
             serve(shared, &account).await;
         }
-        shared.metrics.accounts.queued(&waiting.lengths());
         let nap =
             waiting.queue().next_look().map_or(NAP_MAX, |at| at.saturating_duration_since(Instant::now()));
         tokio::select! {

@@ -240,6 +240,7 @@ impl<'a> Held<'a> {
         }
         self.shared.live.show(&self.task);
         self.shared.watchers.changed(&self.task);
+        let settlement = end.as_ref().and_then(|end| end.settlement);
         if let Some(end) = end {
             if end.message.is_some() {
                 self.shared.wake_deliverer.notify_one();
@@ -250,11 +251,11 @@ impl<'a> Held<'a> {
         }
         if self.task.state.is_terminal() {
             self.shared.asked_to_stop.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.task.id);
-            self.shared.metrics.ended(&self.task.state);
+            self.shared.metrics.ended(&self.shared.setup.get(), &self.task);
             if matches!(self.task.state, TaskState::Succeeded { .. }) {
                 health::succeeded(self.shared, &self.task);
             }
-            self.shared.metrics.settled(&self.task);
+            self.shared.metrics.settled(&self.task, settlement);
             tracing::info!(task = %self.task.id, state = self.task.state.name(), "task ended");
         }
         Ok(())

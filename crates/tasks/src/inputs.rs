@@ -110,6 +110,7 @@ impl Shared {
         let id = store.await.map_err(|error| storage_failure(&error))?;
         let record = self.input_record(id, owner, media_type, bytes.len() as u64);
         self.store.put_asset(&record).await.map_err(|error| store_failure(&error))?;
+        self.metrics.stored("input", record.bytes);
         failpoints::pass("inputs_stored");
         Ok(record)
     }
@@ -127,6 +128,7 @@ impl Shared {
         let id = pending.finish().await.map_err(FetchError::Storage)?;
         let record = self.input_record(id, owner, media_type, downloaded.bytes);
         self.store.put_asset(&record).await?;
+        self.metrics.stored("input", record.bytes);
         Ok(record)
     }
 

@@ -2,13 +2,14 @@
 //! bounded time. What it finishes is kept and entered into the ledger, because it has been paid for; the end of the task
 //! stays as it is.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{AttemptOutcome, Output, Task, with_sources};
 use store::{LateClaim, LateWord, StoreError};
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinSet};
 use translation::Progress;
 
 use crate::shared::Shared;
@@ -39,15 +40,18 @@ pub struct LateSettings {
 pub struct LateWatcher {
     shared: Arc<Shared>,
     looks: JoinSet<()>,
+    /// The claims of the looks under way.
+    claims: HashMap<Id, LateClaim>,
 }
 
 impl LateWatcher {
     /// A watcher over `shared`.
     pub fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, looks: JoinSet::new() }
+        Self { shared, looks: JoinSet::new(), claims: HashMap::new() }
     }
 
-    /// Looks until `stop` is ready. Looks under way are dropped then: they are taken again later, and cost nothing twice.
+    /// Looks until `stop` is ready. Looks under way are dropped then: they cost nothing twice, and are due again at once, for
+    /// whichever process comes first.
     pub async fn run(mut self, stop: impl Future<Output = ()>) {
         let shared = Arc::clone(&self.shared);
         tokio::pin!(stop);
@@ -55,10 +59,24 @@ impl LateWatcher {
             let nap = self.claim().await;
             tokio::select! {
                 biased;
-                () = &mut stop => return,
-                Some(_ended) = self.looks.join_next() => {}
+                () = &mut stop => return self.hand_over().await,
+                Some(ended) = self.looks.join_next_with_id() => {
+                    let look = ended.map_or_else(|crash| crash.id(), |(look, ())| look);
+                    self.claims.remove(&look);
+                }
                 () = shared.wake_late.notified() => {}
                 () = tokio::time::sleep(nap) => {}
+            }
+        }
+    }
+
+    /// Gives back what is claimed. One that was settled meanwhile is left as it is.
+    async fn hand_over(mut self) {
+        self.looks.shutdown().await;
+        for claim in self.claims.values() {
+            let due = self.shared.store.settle_late(claim, &LateWord::NothingYet { after: Duration::ZERO }).await;
+            if let Err(error) = due {
+                tracing::debug!(task = %claim.task.id, %error, "an ended task is looked at again only later");
             }
         }
     }
@@ -90,8 +108,9 @@ impl LateWatcher {
                 return Ok(None);
             }
             for claim in claims {
-                let shared = Arc::clone(&self.shared);
-                self.looks.spawn(async move { look_safely(shared, claim).await });
+                let (shared, named) = (Arc::clone(&self.shared), claim.clone());
+                let look = self.looks.spawn(async move { look_safely(shared, claim).await });
+                self.claims.insert(look.id(), named);
             }
         }
     }
@@ -191,7 +210,12 @@ async fn conclude(shared: &Shared, claim: &LateClaim, word: &LateWord) {
         LateWord::GivenUp => "given_up",
     };
     match shared.store.settle_late(claim, word).await {
-        Ok(()) => shared.metrics.looked_late(outcome),
+        Ok(()) => {
+            shared.metrics.looked_late(outcome);
+            if let LateWord::Finished { price, .. } = word {
+                shared.metrics.adjusted(&claim.task, *price);
+            }
+        }
         Err(StoreError::Stale) => {
             tracing::debug!(task = %id, "somebody else has looked at the ended task");
             return;

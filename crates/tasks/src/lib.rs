@@ -18,6 +18,7 @@ mod dispatch;
 mod explain;
 mod failover;
 mod follow;
+mod gauges;
 mod grip;
 mod health;
 mod held;

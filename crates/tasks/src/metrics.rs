@@ -1,119 +1,240 @@
 //! What operators see of tasks. Labels are names from registries and config, never what a client sent.
 
-use domain::{Money, Settlement, Task, TaskState};
-use prometheus::{CounterVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+mod live;
+mod make;
+
+use std::time::Duration;
+
+use domain::{FailureKind, Money, Settlement, Task, TaskState};
+use prometheus::{CounterVec, Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, Registry};
 
 use crate::account_metrics::AccountMetrics;
+use crate::clock;
+use crate::setup::Setup;
+
+pub(crate) use live::LiveMetrics;
+pub(crate) use make::{Exact, Make, gauge_value};
+
+/// How long tasks take in seconds: from a picture that is there at once to a clip that waited for hours.
+const TASKS_S: [f64; 13] =
+    [1.0, 2.5, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 3600.0, 7200.0, 21_600.0];
+/// How long the store takes to make a task durable in seconds: from a fast disk to one that is stuck.
+const ACCEPTS_S: [f64; 11] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0];
+/// In the place of a model that the catalogue does not have (any more).
+const OTHER: &str = "other";
 
 /// The counters of this crate.
 pub(crate) struct Metrics {
     accepted: IntCounterVec,
+    accepts: Histogram,
     ended: IntCounterVec,
+    durations: HistogramVec,
+    first_progress: HistogramVec,
     submits: IntCounterVec,
     polls: IntCounterVec,
     copies: IntCounterVec,
+    left: IntCounterVec,
+    stored_bytes: IntCounterVec,
+    erased_bytes: IntCounter,
     deliveries: IntCounterVec,
     hints: IntCounterVec,
     resolutions: IntCounterVec,
     late: IntCounterVec,
     swept: IntCounterVec,
+    queue_full: IntCounter,
     spooled: IntGauge,
-    quarantined: IntGauge,
-    live: IntGaugeVec,
     panics: IntCounter,
     money: CounterVec,
     pub(crate) accounts: AccountMetrics,
+    pub(crate) live: LiveMetrics,
 }
 
 impl Metrics {
     pub(crate) fn new(registry: &Registry) -> prometheus::Result<Self> {
-        let counter = |name: &str, help: &str, labels: &[&str]| {
-            let counter = IntCounterVec::new(Opts::new(format!("filmgate_{name}"), help), labels)?;
-            registry.register(Box::new(counter.clone()))?;
-            Ok::<_, prometheus::Error>(counter)
-        };
-        let money = CounterVec::new(
-            Opts::new(
-                "filmgate_ledger_units_total",
-                "Money set aside, spent and freed since the start, in units of the currency, by the ledger's kinds of rows.",
-            ),
-            &["kind", "account"],
-        )?;
-        registry.register(Box::new(money.clone()))?;
-        let live = IntGaugeVec::new(
-            Opts::new("filmgate_tasks_live", "Tasks that have not ended, by state."),
-            &["state"],
-        )?;
-        registry.register(Box::new(live.clone()))?;
-        let panics = IntCounter::new("filmgate_step_panics_total", "Steps of the worker that crashed.")?;
-        registry.register(Box::new(panics.clone()))?;
-        let spooled = IntGauge::new(
-            "filmgate_spooled_handles",
-            "Upstreams' ids of tasks that the store has not taken yet.",
-        )?;
-        registry.register(Box::new(spooled.clone()))?;
-        let quarantined = IntGauge::new(
-            "filmgate_tasks_quarantined",
-            "Live tasks with which no step is taken because they crashed their workers.",
-        )?;
-        registry.register(Box::new(quarantined.clone()))?;
-        Ok(Self {
-            accounts: AccountMetrics::new(registry)?,
-            late: counter("late_looks_total", "Looks at upstreams of ended tasks.", &["outcome"])?,
-            swept: counter("swept_total", "What was deleted because its time was over.", &["what"])?,
-            quarantined,
-            spooled,
-            resolutions: counter(
-                "resolutions_total",
-                "Looks for submissions whose answers were lost, by what was looked at and what it showed.",
-                &["account", "by", "outcome"],
+        let make = Make(registry);
+        let metrics = Self {
+            accepted: make.counters(
+                "tasks_accepted_total",
+                "Tasks accepted durably.",
+                &["scope", "dialect", "model"],
             )?,
-            accepted: counter("tasks_accepted_total", "Tasks accepted durably.", &["scope", "dialect"])?,
-            ended: counter("tasks_ended_total", "Tasks that reached an end state.", &["state", "reason"])?,
-            submits: counter(
+            accepts: make.times(
+                "store_accept_seconds",
+                "How long the store took to make a new task durable, or to refuse it, in seconds.",
+                &ACCEPTS_S,
+            )?,
+            ended: make.counters(
+                "tasks_ended_total",
+                "Tasks that reached an end state; reason is why they failed.",
+                &["state", "reason"],
+            )?,
+            durations: make.times_of(
+                ("task_duration_seconds", "From the accept of a task to its end, in seconds."),
+                &TASKS_S,
+                &["scope", "model", "account", "state"],
+            )?,
+            first_progress: make.times_of(
+                (
+                    "task_first_progress_seconds",
+                    "From the accept of a task until its upstream first showed progress, or had finished, in seconds.",
+                ),
+                &TASKS_S,
+                &["account"],
+            )?,
+            submits: make.counters(
                 "submits_total",
                 "Submissions to upstreams, by what they proved.",
                 &["account", "outcome"],
             )?,
-            polls: counter("polls_total", "Polls of upstreams, by what they said.", &["account", "outcome"])?,
-            copies: counter(
+            polls: make.counters(
+                "polls_total",
+                "Polls of upstreams, by what they said.",
+                &["account", "outcome"],
+            )?,
+            copies: make.counters(
                 "result_copies_total",
                 "Results copied from upstreams.",
                 &["account", "outcome"],
             )?,
-            hints: counter("upstream_callbacks_total", "Callbacks from upstreams.", &["outcome"])?,
-            deliveries: counter(
+            left: make.counters(
+                "results_left_total",
+                "Results that could not be copied: clients got the upstream's own URLs, which expire.",
+                &["account"],
+            )?,
+            stored_bytes: make.counters(
+                "asset_stored_bytes_total",
+                "Bytes of media that were stored, by where they came from.",
+                &["source"],
+            )?,
+            erased_bytes: make.counter("asset_erased_bytes_total", "Bytes of expired media that were erased.")?,
+            deliveries: make.counters(
                 "callback_tries_total",
-                "Tries to tell a client's own server.",
+                "Tries to tell a client's own server; dead is the last of those that failed.",
                 &["outcome"],
             )?,
-            panics,
-            money,
-            live,
-        })
+            hints: make.counters("upstream_callbacks_total", "Callbacks from upstreams.", &["outcome"])?,
+            resolutions: make.counters(
+                "resolutions_total",
+                "Looks for submissions whose answers were lost, by what was looked at and what it showed.",
+                &["account", "by", "outcome"],
+            )?,
+            late: make.counters("late_looks_total", "Looks at upstreams of ended tasks.", &["outcome"])?,
+            swept: make.counters("swept_total", "What was deleted because its time was over.", &["what"])?,
+            queue_full: make.counter(
+                "queue_rejections_total",
+                "Tasks that were refused because too many wait for accounts already.",
+            )?,
+            spooled: make.gauge(
+                "spooled_handles",
+                "Upstreams' ids of tasks that the store has not taken yet; they are in this replica's spool.",
+            )?,
+            panics: make.counter("step_panics_total", "Steps of the worker that crashed.")?,
+            money: make.sums(
+                "ledger_units_total",
+                "Money set aside, spent and freed since the start, in units of the currency, by the ledger's kinds of rows; \
+                 held is what stays set aside after the end of its task.",
+                &["kind", "account"],
+            )?,
+            accounts: AccountMetrics::new(registry)?,
+            live: LiveMetrics::new(registry)?,
+        };
+        metrics.begin();
+        Ok(metrics)
     }
 
-    pub(crate) fn accepted(&self, task: &Task) {
-        self.accepted.with_label_values(&[task.request.scope.as_str(), &task.dialect]).inc();
+    /// Makes the series whose labels are known: what is there from the start can be asked for its increase.
+    fn begin(&self) {
+        for state in ["succeeded", "cancelled", "expired"] {
+            self.ended.with_label_values(&[state, ""]);
+        }
+        for kind in [FailureKind::GenerationFailed, FailureKind::OutcomeUnknown, FailureKind::Internal] {
+            self.ended.with_label_values(&["failed", &kind.name()]);
+        }
+        let of_one: [(&IntCounterVec, &[&str]); 5] = [
+            (&self.deliveries, &["delivered", "failed", "dead"]),
+            (&self.hints, &["woken", "ignored", "forged", "unknown"]),
+            (&self.late, &["nothing_yet", "finished", "failed", "given_up"]),
+            (&self.swept, &["tasks", "idempotency_keys", "daily_uses", "assets", "orphans"]),
+            (&self.stored_bytes, &["input", "result"]),
+        ];
+        for (counters, values) in of_one {
+            for value in values {
+                counters.with_label_values(&[*value]);
+            }
+        }
+        for kind in ["reserve", "release"] {
+            self.money.with_label_values(&[kind, ""]);
+        }
+    }
+
+    /// Makes the series of the accounts that are configured.
+    pub(crate) fn know(&self, setup: &Setup) {
+        self.accounts.know(setup);
+        let of_accounts: [(&IntCounterVec, &[&str]); 3] = [
+            (&self.submits, &["accepted", "rejected", "not_sent", "unknown"]),
+            (&self.polls, &["running", "finished", "failed", "unclear"]),
+            (&self.copies, &["copied", "failed"]),
+        ];
+        for account in setup.accounts.keys() {
+            let account = account.as_str();
+            for (counters, outcomes) in of_accounts {
+                for outcome in outcomes {
+                    counters.with_label_values(&[account, *outcome]);
+                }
+            }
+            self.left.with_label_values(&[account]);
+            self.first_progress.with_label_values(&[account]);
+            self.resolutions.with_label_values(&[account, "search", "absent"]);
+            for kind in ["capture", "late_adjustment", "held"] {
+                self.money.with_label_values(&[kind, account]);
+            }
+        }
+    }
+
+    pub(crate) fn accepted(&self, setup: &Setup, task: &Task) {
+        let (scope, model) = (task.request.scope.as_str(), model(setup, &task.request.model));
+        self.accepted.with_label_values(&[scope, &*task.dialect, model]).inc();
         self.money.with_label_values(&["reserve", ""]).inc_by(units(task.quote.reserved));
     }
 
-    /// Counts what the end of `task` has spent and freed.
-    pub(crate) fn settled(&self, task: &Task) {
-        let Some(Settlement { captured, released }) = task.settlement() else { return };
-        let account = task.attempt().map_or("", |attempt| attempt.plan.account.as_str());
+    /// The store has decided about a new task.
+    pub(crate) fn decided(&self, after: Duration) {
+        self.accepts.observe(after.as_secs_f64());
+    }
+
+    /// Counts what the end of `task` has spent and freed; without a `settlement` its money stays set aside.
+    pub(crate) fn settled(&self, task: &Task, settlement: Option<Settlement>) {
+        let account = account(task);
+        let Some(Settlement { captured, released }) = settlement else {
+            return self.money.with_label_values(&["held", account]).inc_by(units(task.quote.reserved));
+        };
         if captured > Money::ZERO {
             self.money.with_label_values(&["capture", account]).inc_by(units(captured));
         }
         self.money.with_label_values(&["release", ""]).inc_by(units(released));
     }
 
-    pub(crate) fn ended(&self, state: &TaskState) {
-        let reason = match state {
+    /// The account was paid for what it finished after the end of a task.
+    pub(crate) fn adjusted(&self, task: &Task, price: Money) {
+        self.money.with_label_values(&["late_adjustment", account(task)]).inc_by(units(price));
+    }
+
+    pub(crate) fn ended(&self, setup: &Setup, task: &Task) {
+        let reason = match &task.state {
             TaskState::Failed { failure, .. } => failure.kind.name(),
             _ => String::new(),
         };
-        self.ended.with_label_values(&[state.name(), &reason]).inc();
+        let state = task.state.name();
+        self.ended.with_label_values(&[state, &reason]).inc();
+        let (scope, model) = (task.request.scope.as_str(), model(setup, &task.request.model));
+        let took = clock::now().since(task.created_at);
+        self.durations.with_label_values(&[scope, model, account(task), state]).observe(took.as_secs_f64());
+    }
+
+    /// The upstream of `task` has shown progress for the first time.
+    pub(crate) fn first_progress(&self, task: &Task) {
+        let took = clock::now().since(task.created_at);
+        self.first_progress.with_label_values(&[account(task)]).observe(took.as_secs_f64());
     }
 
     pub(crate) fn submitted(&self, account: &str, outcome: &str) {
@@ -126,6 +247,20 @@ impl Metrics {
 
     pub(crate) fn copied(&self, account: &str, outcome: &str) {
         self.copies.with_label_values(&[account, outcome]).inc();
+    }
+
+    /// So many results of `task` stay where only its upstream keeps them.
+    pub(crate) fn left(&self, task: &Task, results: usize) {
+        self.left.with_label_values(&[account(task)]).inc_by(results as u64);
+    }
+
+    /// Media was stored that came from there: `input` or `result`.
+    pub(crate) fn stored(&self, source: &str, bytes: u64) {
+        self.stored_bytes.with_label_values(&[source]).inc_by(bytes);
+    }
+
+    pub(crate) fn erased(&self, bytes: u64) {
+        self.erased_bytes.inc_by(bytes);
     }
 
     pub(crate) fn delivery_tried(&self, outcome: &str) {
@@ -141,7 +276,7 @@ impl Metrics {
     }
 
     pub(crate) fn spooled(&self, count: usize) {
-        self.spooled.set(i64::try_from(count).unwrap_or(i64::MAX));
+        self.spooled.set(gauge_value(count));
     }
 
     pub(crate) fn looked_late(&self, outcome: &str) {
@@ -152,20 +287,23 @@ impl Metrics {
         self.swept.with_label_values(&[what]).inc_by(count as u64);
     }
 
-    pub(crate) fn quarantined(&self, count: usize) {
-        self.quarantined.set(i64::try_from(count).unwrap_or(i64::MAX));
+    pub(crate) fn queue_was_full(&self) {
+        self.queue_full.inc();
     }
 
     pub(crate) fn panicked(&self) {
         self.panics.inc();
     }
+}
 
-    pub(crate) fn live(&self, counts: &[(String, u64)]) {
-        self.live.reset();
-        for (state, count) in counts {
-            self.live.with_label_values(&[state]).set(i64::try_from(*count).unwrap_or(i64::MAX));
-        }
-    }
+/// A model as it is counted: a name that the catalogue has.
+pub(crate) fn model<'a>(setup: &Setup, model: &'a str) -> &'a str {
+    if setup.catalogue.get(model).is_some() { model } else { OTHER }
+}
+
+/// The account that has the task, or had it last; empty if it was never submitted.
+fn account(task: &Task) -> &str {
+    task.attempts.last().map_or("", |attempt| attempt.plan.account.as_str())
 }
 
 /// For graphs; the ledger itself counts exactly.

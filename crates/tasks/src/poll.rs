@@ -23,6 +23,9 @@ pub(crate) async fn step(mut held: Held<'_>) -> Result<(), StepError> {
         return held.put_back(MISSING_ACCOUNT_RETRY_AFTER).await;
     };
     let collecting = matches!(held.task.state, TaskState::Collecting { .. });
+    if is_first_progress(&held.task, &progress) {
+        held.shared.metrics.first_progress(&held.task);
+    }
     match progress {
         Progress::Finished(results) => collect::finish(held, results).await,
         Progress::Running { percent } if !collecting => {
@@ -74,6 +77,16 @@ pub(crate) async fn last(mut held: Held<'_>) -> Result<(), StepError> {
 fn is_by_its_account(held: &Held<'_>) -> bool {
     let plan = held.task.attempt().map(|attempt| &attempt.plan);
     plan.is_some_and(|plan| held.shared.account(plan).is_some_and(|account| plan.is_by(&account)))
+}
+
+/// Whether an upstream that has shown nothing of its work shows some now.
+fn is_first_progress(task: &Task, progress: &Progress) -> bool {
+    let is_shown = match progress {
+        Progress::Running { percent } => percent.is_some_and(|percent| percent > 0),
+        Progress::Finished(_) => true,
+        _ => false,
+    };
+    is_shown && matches!(task.state, TaskState::Running { percent: None | Some(0), .. })
 }
 
 async fn unclear(held: Held<'_>) -> Result<(), StepError> {

@@ -173,7 +173,7 @@ impl Shared {
                 }
             }
         }
-        self.metrics.accounts.retired(&self.setup.retired());
+        self.metrics.accounts.retired(&self.setup.get(), &self.setup.retired());
     }
 
     /// Whether the upstream of `task` was asked to stop before; it is from now on.

@@ -83,7 +83,7 @@ async fn send(mut held: Held<'_>, sending: Sending) -> Result<(), StepError> {
         return Err(error);
     }
     if held.task.attempts.len() == 1 {
-        shared.metrics.accounts.left_queue(clock::now().since(held.task.created_at));
+        shared.metrics.accounts.left_queue(&account.name, clock::now().since(held.task.created_at));
     }
     let sent = provider.key_lifetime().map(|_is_known| resolve::digest(&outgoing.call));
     let outcome = post(&held, (&account, provider), outgoing).await;

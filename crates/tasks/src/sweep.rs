@@ -140,7 +140,10 @@ impl Sweeper {
             let mut removed = Vec::new();
             for id in &expired {
                 match self.shared.assets.erase(id).await {
-                    Ok(()) => removed.push(id.clone()),
+                    Ok(bytes) => {
+                        self.shared.metrics.erased(bytes);
+                        removed.push(id.clone());
+                    }
                     Err(error) => tracing::warn!(asset = %id, %error, "an expired file cannot be removed"),
                 }
             }

@@ -16,7 +16,7 @@ use crate::at_work::Work;
 use crate::grip::Grip;
 use crate::held::{Held, StepError};
 use crate::shared::Shared;
-use crate::{cancel, clock, collect, dispatch, poll, quarantine, resolve, submit};
+use crate::{cancel, clock, collect, dispatch, gauges, poll, quarantine, resolve, submit};
 
 /// The longest nap: bounds how late another process's work or a lapsed lease is noticed.
 const NAP_MAX: Duration = Duration::from_secs(1);
@@ -24,8 +24,6 @@ const NAP_MAX: Duration = Duration::from_secs(1);
 const CLAIM_MAX: usize = 64;
 /// How often the gauges of tasks are brought up to date.
 const GAUGE_EVERY: Duration = Duration::from_secs(5);
-/// Tasks in quarantine are counted up to here.
-const QUARANTINED_MAX: usize = 10_000;
 /// How long steps that can be taken again go on after a stop was asked for: most polls end within it.
 const HAND_OVER_AFTER: Duration = Duration::from_secs(1);
 /// How long a task rests after a step with it has crashed.
@@ -61,6 +59,7 @@ impl Worker {
         let shared = Arc::clone(&self.shared);
         tokio::select! {
             ((), ()) = async { tokio::join!(self.work(stop), dispatch::run(&shared)) } => {}
+            () = gauges::run(&shared) => {}
         }
     }
 
@@ -191,15 +190,7 @@ impl Worker {
         {
             tracing::warn!(%error, "ids of upstreams stay in the spool for longer");
         }
-        self.shared.metrics.accounts.standings(&self.shared.health.standings(&self.shared.setup.get()));
         self.shared.forget_retired_accounts().await;
-        if let Ok(counts) = self.shared.store.live_tasks().await {
-            self.shared.metrics.live(&counts);
-        }
-        let crashes_max = self.shared.settings.crashes_max;
-        if let Ok(quarantined) = self.shared.store.crashing(crashes_max, QUARANTINED_MAX).await {
-            self.shared.metrics.quarantined(quarantined.len());
-        }
     }
 
     async fn ended(&mut self, ended: Result<(Id, ()), JoinError>) {

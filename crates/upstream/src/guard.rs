@@ -9,9 +9,11 @@ use url::{Host, Url};
 
 use crate::egress::{AddressRule, Egress};
 use crate::named::{self, TextRule};
+use crate::refusals::{Refusals, Refused};
 use crate::resolve::Names;
 
 pub(crate) struct Guard {
+    refusals: Refusals,
     rule: AddressRule,
     names: Names,
     allow_names: Vec<String>,
@@ -23,6 +25,7 @@ impl Guard {
     /// Lets through what is public, and what the operator allows besides.
     pub(crate) fn new(allow: &[Network], egress: &Egress) -> Self {
         Self {
+            refusals: Refusals::default(),
             rule: AddressRule { allow: allow.into(), nat64_prefix: egress.nat64_prefix },
             names: Names::new(&egress.nameservers),
             allow_names: egress.allow_names.clone(),
@@ -32,12 +35,21 @@ impl Guard {
 
     /// Reads a URL; or why it may not be called, for whoever named it.
     pub(crate) fn read(&self, url: &str, rule: TextRule) -> Result<Url, &'static str> {
-        self.vet(named::parse(url, rule, &self.allow_names)?)
+        self.counted(rule.refused, named::parse(url, rule, &self.allow_names))
     }
 
     /// Reads where a redirect from `from` leads.
     pub(crate) fn follow(&self, from: &Url, location: &str) -> Result<Url, &'static str> {
-        self.vet(named::join(from, location, &self.allow_names)?)
+        self.counted(Refused::Redirect, named::join(from, location, &self.allow_names))
+    }
+
+    /// What was refused since the start, by what it was.
+    pub(crate) fn refusals(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        self.refusals.totals()
+    }
+
+    fn counted(&self, what: Refused, read: Result<Url, &'static str>) -> Result<Url, &'static str> {
+        read.and_then(|url| self.vet(url)).inspect_err(|_reason| self.refusals.count(what))
     }
 
     /// What can be told before anything is resolved.
@@ -60,6 +72,7 @@ impl Guard {
         };
         let vetted = |address: &IpAddr| failpoints::removed("dial_check") || self.rule.admits(*address);
         if !addresses.iter().all(vetted) {
+            self.refusals.count(Refused::Address);
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, "the address is not public"));
         }
         // Mapped addresses are dialled as what they mean.

@@ -7,6 +7,7 @@ mod egress;
 mod guard;
 mod named;
 mod notify;
+mod refusals;
 mod resolve;
 mod send;
 

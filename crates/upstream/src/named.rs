@@ -3,6 +3,8 @@
 
 use url::{Host, Url};
 
+use crate::refusals::Refused;
+
 /// What a URL may be.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct TextRule {
@@ -10,17 +12,27 @@ pub(crate) struct TextRule {
     schemes: &'static [&'static str],
     /// Characters as it came, and bytes as it is used.
     length_max: usize,
+    /// What is refused by it.
+    pub(crate) refused: Refused,
     too_long: &'static str,
 }
 
 /// Where a client wants to be told.
-pub(crate) const LISTENER: TextRule =
-    TextRule { schemes: &["https"], length_max: 2048, too_long: "may have at most 2048 characters" };
+pub(crate) const LISTENER: TextRule = TextRule {
+    schemes: &["https"],
+    refused: Refused::Listener,
+    length_max: 2048,
+    too_long: "may have at most 2048 characters",
+};
 /// The same, where the operator lets clients do without TLS.
 pub(crate) const PLAIN_LISTENER: TextRule = TextRule { schemes: &["https", "http"], ..LISTENER };
 /// Media that a client or an upstream keeps somewhere; signed links are long.
-pub(crate) const MEDIA: TextRule =
-    TextRule { schemes: &["https", "http"], length_max: 8192, too_long: "may have at most 8192 characters" };
+pub(crate) const MEDIA: TextRule = TextRule {
+    schemes: &["https", "http"],
+    refused: Refused::Media,
+    length_max: 8192,
+    too_long: "may have at most 8192 characters",
+};
 
 /// Names that never lead out: special-use domains (RFC 6761, 6762, 7686, 8375, and `internal`).
 const INSIDE: &[&str] = &["localhost", "local", "internal", "onion", "home.arpa"];

@@ -82,6 +82,8 @@ mod tests {
         assert_eq!(upstream.check_listener("http://example.com/", true), Ok("example.com:80".to_owned()));
         let refused = host("https://10.2.0.1/").unwrap_err();
         assert_eq!(refused.to_string(), "not allowed: must be a public address");
+        let refusals: Vec<_> = upstream.refusals().filter(|(_, count)| *count > 0).collect();
+        assert_eq!(refusals, [("callback_url", 1)]);
     }
 
     /// What was good when it was stored need not be good when it is sent.

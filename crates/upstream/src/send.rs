@@ -75,6 +75,11 @@ impl Upstream {
         Self::with_egress(settings, &Egress::default())
     }
 
+    /// URLs that clients and upstreams chose and that were refused since the start, by what was refused.
+    pub fn refusals(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        self.guard.refusals()
+    }
+
     /// A way out with what the operator says of URLs that others choose.
     pub fn with_egress(settings: Settings, egress: &Egress) -> Self {
         let tls = tls(&egress.authorities);

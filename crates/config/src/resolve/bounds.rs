@@ -10,7 +10,7 @@ use url::Url;
 use crate::environment::Environment;
 use crate::file::File;
 use crate::findings::Findings;
-use crate::resolve::limits;
+use crate::resolve::{limits, traces};
 use crate::sections::{Callbacks, Egress, Retention, Server, Store, Tasks, Tls};
 
 /// Below, ordinary requests would be refused; above, a head is no longer one.
@@ -28,8 +28,10 @@ const SPOOL_BYTES_MIN: u64 = 64 << 10;
 /// Checks the plain sections and brings URLs into their plain form.
 pub(super) fn check(file: &mut File, environment: &dyn Environment, findings: &mut Findings<'_>) {
     server(&mut file.server, findings);
-    if let Some(tls) = &file.server.tls {
-        check_tls(tls, environment, findings);
+    for (path, tls) in [("server.tls", &file.server.tls), ("server.admin_tls", &file.server.admin_tls)] {
+        if let Some(tls) = tls {
+            check_tls((path, tls), environment, findings);
+        }
     }
     store(&file.store, findings);
     tasks(&file.tasks, findings);
@@ -41,6 +43,7 @@ pub(super) fn check(file: &mut File, environment: &dyn Environment, findings: &m
     }
     egress(&mut file.egress, environment, findings);
     callbacks(&file.callbacks, findings);
+    traces::check(&mut file.traces, findings);
     findings.name("ledger.currency", &file.ledger.currency);
     if file.data_dir.as_os_str().is_empty() {
         findings.add("data_dir", "must not be empty");
@@ -92,16 +95,17 @@ fn server(server: &mut Server, findings: &mut Findings<'_>) {
     }
 }
 
-fn check_tls(tls: &Tls, environment: &dyn Environment, findings: &mut Findings<'_>) {
-    let mut check = |path: &str, file: &Path| {
+fn check_tls((path, tls): (&str, &Tls), environment: &dyn Environment, findings: &mut Findings<'_>) {
+    let mut check = |key: &str, file: &Path| {
+        let path = &format!("{path}.{key}");
         if file.as_os_str().is_empty() {
             findings.add(path, "is required");
         } else if let Err(error) = environment.file(file) {
             findings.add(path, format!("{} cannot be read: {error}", file.display()));
         }
     };
-    check("server.tls.cert_file", &tls.cert_file);
-    check("server.tls.key_file", &tls.key_file);
+    check("cert_file", &tls.cert_file);
+    check("key_file", &tls.key_file);
 }
 
 fn store(store: &Store, findings: &mut Findings<'_>) {

@@ -47,6 +47,9 @@ pub struct Server {
     /// A certificate, to speak HTTPS. Without it the gateway speaks plain HTTP.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
+    /// A certificate for the operator's address. Without it that address speaks plain HTTP, whatever clients are spoken to in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub admin_tls: Option<Tls>,
     /// Connections at one time; more wait to be accepted.
     #[schemars(range(min = 1))]
     pub connections_max: usize,
@@ -135,6 +138,7 @@ impl Default for Server {
             upstream_callbacks: true,
             callback_key: None,
             tls: None,
+            admin_tls: None,
             connections_max: 10_000,
             streams_max: 128,
             head_bytes_max: 64 * KIB,

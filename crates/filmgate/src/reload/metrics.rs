@@ -4,20 +4,27 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use prometheus::{Gauge, IntCounterVec, IntGauge, Opts, Registry};
 
+use super::Inputs;
+
 /// The counters.
 pub(crate) struct ReloadMetrics {
     revision: IntGauge,
+    hash: IntGauge,
     reloads: IntCounterVec,
     applied_at: Gauge,
     last_successful: IntGauge,
 }
 
 impl ReloadMetrics {
-    /// Registers them with `registry`; fails if they are registered already.
-    pub(crate) fn new(registry: &Registry) -> prometheus::Result<Self> {
+    /// Registers them with `registry`, for a config that was read from `inputs`; fails if they are registered already.
+    pub(crate) fn new(registry: &Registry, inputs: &Inputs) -> prometheus::Result<Self> {
         let revision = IntGauge::new(
             "filmgate_config_revision",
             "Versions of the config that were applied since the start, counting the one of the start.",
+        )?;
+        let hash = IntGauge::new(
+            "filmgate_config_hash",
+            "A number of the files that the config which counts was read from: replicas with other files have another.",
         )?;
         let reloads = IntCounterVec::new(
             Opts::new(
@@ -35,6 +42,7 @@ impl ReloadMetrics {
             "Whether the config could be used when it was last read.",
         )?;
         registry.register(Box::new(revision.clone()))?;
+        registry.register(Box::new(hash.clone()))?;
         registry.register(Box::new(reloads.clone()))?;
         registry.register(Box::new(applied_at.clone()))?;
         registry.register(Box::new(last_successful.clone()))?;
@@ -42,15 +50,15 @@ impl ReloadMetrics {
         for outcome in ["applied", "failed", "unchanged"] {
             reloads.with_label_values(&[outcome]).reset();
         }
-        let metrics = Self { revision, reloads, applied_at, last_successful };
-        metrics.counts(1);
+        let metrics = Self { revision, hash, reloads, applied_at, last_successful };
+        metrics.counts(1, inputs);
         Ok(metrics)
     }
 
-    /// That version was applied by a reload.
-    pub(crate) fn applied(&self, revision: u64) {
+    /// That version was applied by a reload, and was read from `inputs`.
+    pub(crate) fn applied(&self, revision: u64, inputs: &Inputs) {
         self.reloads.with_label_values(&["applied"]).inc();
-        self.counts(revision);
+        self.counts(revision, inputs);
     }
 
     /// A reload found what counts already.
@@ -65,7 +73,8 @@ impl ReloadMetrics {
         self.last_successful.set(0);
     }
 
-    fn counts(&self, revision: u64) {
+    fn counts(&self, revision: u64, inputs: &Inputs) {
+        self.hash.set(inputs.number());
         self.revision.set(i64::try_from(revision).unwrap_or(i64::MAX));
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.applied_at.set(now.as_secs_f64());
