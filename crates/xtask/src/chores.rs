@@ -78,6 +78,12 @@ pub(crate) fn schema(root: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Writes what is generated in deploy/: the chart's README and the descriptions in its schema, and the base of kustomize.
+pub(crate) fn chart(root: &Path) -> anyhow::Result<()> {
+    let python = sdks::deploy_python(root)?;
+    Step::new("chart", root, &[&python.to_string_lossy(), "-B", "tests/deploy/generated.py", "--write"]).run()
+}
+
 /// Where cargo puts the binary.
 fn binary(root: &Path) -> anyhow::Result<PathBuf> {
     let metadata = metadata(root, &["--no-deps"])?;

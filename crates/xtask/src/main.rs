@@ -1,4 +1,4 @@
-//! The project's chores: `cargo xtask setup | test | ci | fuzz | figures | tidy | schema`. What passes `ci` here passes everywhere.
+//! The project's chores: `cargo xtask setup | test | ci | fuzz | figures | tidy | schema | chart`. What passes `ci` here passes everywhere.
 
 mod chores;
 mod clients;
@@ -19,7 +19,8 @@ cargo xtask ci             formatting, lints, docs, dependencies, tidy, tests
 cargo xtask fuzz           a million cases for each decoder; --inputs N, --seed S, --replay TARGET#INDEX
 cargo xtask figures        all tests, and docs/reliability.md of what they measured; --long, --from FOLDER
 cargo xtask tidy           our own small checks
-cargo xtask schema         write the generated files in config/, and the table of calls in docs/guide/clients.md";
+cargo xtask schema         write the generated files in config/, and the table of calls in docs/guide/clients.md
+cargo xtask chart          write the generated files in deploy/";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -43,6 +44,7 @@ fn run(arguments: &[String]) -> anyhow::Result<()> {
         ["figures", rest @ ..] => figures::run(&root, rest),
         ["tidy"] => tidy::run(&root),
         ["schema"] => chores::schema(&root),
+        ["chart"] => chores::chart(&root),
         _ => anyhow::bail!("no such chore\n{USAGE}"),
     }
 }
