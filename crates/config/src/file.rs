@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::sections::{
     Callbacks, DefaultModels, Egress, Health, Ledger, Limits, Log, Reload, Retention, Sandbox, Server, Store,
-    Tasks,
+    Tasks, Traces,
 };
 
 pub(crate) use accounts::{AccountEntry, PollEntry, ProviderEntry};
@@ -55,6 +55,7 @@ pub(crate) struct File {
     pub(crate) routes: Vec<RouteEntry>,
     pub(crate) reload: Reload,
     pub(crate) log: Log,
+    pub(crate) traces: Traces,
     pub(crate) sandbox: Sandbox,
 }
 
@@ -80,6 +81,7 @@ impl Default for File {
             routes: Vec::new(),
             reload: Reload::default(),
             log: Log::default(),
+            traces: Traces::default(),
             sandbox: Sandbox::default(),
         }
     }

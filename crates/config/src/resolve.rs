@@ -10,6 +10,7 @@ mod names;
 mod notes;
 mod prices;
 mod routes;
+mod traces;
 
 use domain::Credential;
 
@@ -45,6 +46,7 @@ pub(crate) fn resolve(
         })
         .collect();
     let shared_limits_url = limits::shared_url(&file.limits, environment, findings);
+    let trace_headers = traces::headers(&file.traces, environment, findings);
     let admin_key = long_key(file.server.admin_key.as_ref(), "server.admin_key", environment, findings);
     let admin_keys = admin::resolve(&file.server, admin_key.as_ref(), environment, findings);
     let callback_key =
@@ -74,6 +76,8 @@ pub(crate) fn resolve(
         routes,
         reload: file.reload,
         log: file.log,
+        traces: file.traces,
+        trace_headers,
         sandbox: file.sandbox,
         notes: Vec::new(),
     }

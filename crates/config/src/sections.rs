@@ -17,6 +17,7 @@ mod reload;
 mod retention;
 mod server;
 mod tasks;
+mod traces;
 
 pub use admin_keys::AdminKey;
 pub use egress::Egress;
@@ -26,6 +27,7 @@ pub use reload::Reload;
 pub use retention::Retention;
 pub use server::{Server, Tls};
 pub use tasks::Tasks;
+pub use traces::{TraceHeader, Traces};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;

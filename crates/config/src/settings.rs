@@ -10,7 +10,7 @@ use domain::{
 use crate::problem::Problem;
 use crate::sections::{
     Callbacks, DefaultModels, Egress, Health, Ledger, Limits, Log, Reload, Retention, Sandbox, Server, Store,
-    Tasks,
+    Tasks, Traces,
 };
 
 /// A configuration in which everything fits together. Its default is that of an empty file.
@@ -64,6 +64,10 @@ pub struct Config {
     pub reload: Reload,
     /// What is logged, and how.
     pub log: Log,
+    /// Where traces go.
+    pub traces: Traces,
+    /// The headers that `traces` names, with their secrets; each name is that of a header.
+    pub trace_headers: Vec<(String, Credential)>,
     /// What is right and may surprise.
     pub notes: Vec<Problem>,
     /// The embedded sandbox.

@@ -22,7 +22,7 @@ pub(crate) async fn run(options: &ServeOptions) -> anyhow::Result<ExitCode> {
         LogFormat::Text => telemetry::Format::Text,
         LogFormat::Json => telemetry::Format::Json,
     };
-    telemetry::log(format, config.log.level.as_str())?;
+    telemetry::log(format, config.log.level.as_str(), None)?;
     source::tell_notes(&config);
     // Listened for before anybody can know that we run.
     let stop = stop_signal()?;

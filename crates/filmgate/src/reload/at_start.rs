@@ -43,12 +43,14 @@ impl AtStart {
             egress,
             callbacks,
             log,
+            traces,
             sandbox,
             // What these hold is known by the references of server and limits.
             admin_key: _,
             admin_keys: _,
             callback_key: _,
             shared_limits_url: _,
+            trace_headers: _,
             // Applied by a reload.
             callback_secrets: _,
             health: _,
@@ -73,6 +75,7 @@ impl AtStart {
             ("egress", plain(egress, &[])),
             ("callbacks", plain(callbacks, &CALLBACKS_APPLIED)),
             ("log", plain(log, &[])),
+            ("traces", plain(traces, &[])),
             ("sandbox", plain(sandbox, &[])),
         ];
         let keys: Map<String, Value> = sections
@@ -183,7 +186,7 @@ mod tests {
     fn others(said: &Value) -> Vec<Value> {
         match said {
             Value::Bool(said) => vec![json!(!said)],
-            Value::Number(said) => vec![json!(said.as_u64().unwrap_or(0) + 1), said.clone().into()],
+            Value::Number(said) => vec![json!(said.as_u64().unwrap_or(0) + 1), json!(0.5), said.clone().into()],
             Value::String(said) => {
                 let digits = said.find(|c: char| !c.is_ascii_digit()).unwrap_or(0);
                 let more = said[..digits].parse().map(|n: u64| format!("{}{}", n + 1, &said[digits..]));
@@ -201,6 +204,7 @@ mod tests {
     fn list(path: &str) -> Option<Value> {
         Some(match path {
             "keys" => json!([{ "name": "k", "key": "env:K" }]),
+            "traces.headers" => json!([{ "name": "authorization", "value": "env:K" }]),
             "models" => json!([{ "name": "m", "scope": "images" }]),
             "accounts" => {
                 json!([{ "name": "b", "provider": "v2", "base_url": "https://b.example", "credential": "file:b" }])
