@@ -6,6 +6,8 @@ use async_trait::async_trait;
 use domain::{AccountName, Money, Output, OwnerId, Task, TaskId, Timestamp};
 
 use crate::StoreError;
+use crate::entries::Late;
+use crate::rows::encode_json;
 
 /// Ended tasks whose upstreams may still be at work. A watch is begun by the end of its task ([`crate::Tasks::advance`]).
 #[async_trait]
@@ -93,4 +95,29 @@ pub struct CrashingTask {
     pub crashes: u32,
     /// When it ends at the latest.
     pub deadline_at: Timestamp,
+}
+
+/// What is written when a watch is settled, for every back end.
+#[derive(Debug)]
+pub(crate) struct Settled {
+    /// When it is looked at again; absent if the watch is over.
+    pub(crate) after: Option<Duration>,
+    /// What came late, in JSON.
+    pub(crate) outputs: Option<String>,
+    pub(crate) money: Option<Late>,
+}
+
+impl Settled {
+    pub(crate) fn encode(task: &Task, word: &LateWord) -> Result<Self, StoreError> {
+        Ok(match word {
+            LateWord::NothingYet { after } => Self { after: Some(*after), outputs: None, money: None },
+            LateWord::Finished { outputs, price, handle } => Self {
+                after: None,
+                outputs: Some(encode_json(outputs)?),
+                money: Some(Late::charged(task, *price, handle)),
+            },
+            LateWord::Failed => Self { after: None, outputs: None, money: Some(Late::free_of_charge(task)) },
+            LateWord::GivenUp => Self { after: None, outputs: None, money: None },
+        })
+    }
 }

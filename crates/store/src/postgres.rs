@@ -7,16 +7,27 @@
 //! Left out on purpose, so that distributed engines with PostgreSQL's protocol can serve: advisory locks, partitions,
 //! procedures. `LISTEN` only makes a look come sooner.
 
+mod assets;
 mod attempts;
+mod books;
 mod connect;
+mod deliveries;
+mod durations;
 mod failure;
+mod inbox;
+mod inspections;
+mod keys;
+mod late;
 mod ledger;
 mod migrations;
+mod operations;
 mod pool;
+mod retention;
 mod retry;
 mod rows;
 mod session;
 mod settings;
+mod summary;
 mod text;
 
 pub use self::settings::{PostgresClock, PostgresSettings};

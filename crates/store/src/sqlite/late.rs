@@ -4,11 +4,12 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::{AccountName, Money, OwnerId, Task, TaskId, Timestamp};
+use domain::{AccountName, Money, OwnerId, TaskId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::rows::{TaskRow, decode_json, encode_json};
+use super::rows::{TaskRow, decode_json};
 use super::{SqliteStore, failed, ledger};
+use crate::late::Settled;
 use crate::{LateClaim, LateResult, LateWord, LateWork, StoreError};
 
 const DUE: &str = "SELECT id, owner, dialect, request, state_data, created_at, deadline_at, quote, version
@@ -51,31 +52,6 @@ pub(super) struct ClaimedRow {
     task: TaskRow,
     epoch: u64,
     is_last: bool,
-}
-
-/// What is written when a watch is settled.
-#[derive(Debug)]
-pub(super) struct Settled {
-    after: Option<Duration>,
-    outputs: Option<String>,
-    money: Option<ledger::Late>,
-}
-
-impl Settled {
-    pub(super) fn encode(task: &Task, word: &LateWord) -> Result<Self, StoreError> {
-        Ok(match word {
-            LateWord::NothingYet { after } => Self { after: Some(*after), outputs: None, money: None },
-            LateWord::Finished { outputs, price, handle } => Self {
-                after: None,
-                outputs: Some(encode_json(outputs)?),
-                money: Some(ledger::Late::charged(task, *price, handle)),
-            },
-            LateWord::Failed => {
-                Self { after: None, outputs: None, money: Some(ledger::Late::free_of_charge(task)) }
-            }
-            LateWord::GivenUp => Self { after: None, outputs: None, money: None },
-        })
-    }
 }
 
 /// Watches the task for as long as that, from `now`.

@@ -4,7 +4,7 @@ use rusqlite::{Connection, Row};
 
 use super::failed;
 use crate::StoreError;
-pub(super) use crate::rows::{AttemptRow, ChangeRow, NewRow, TaskRow, decode_json, encode_json};
+pub(super) use crate::rows::{AttemptRow, ChangeRow, NewRow, TaskRow, decode_json};
 
 pub(super) const ATTEMPTS: &str =
     "SELECT number, account, account_version, provider, upstream_model, intended_at, outcome, is_live
