@@ -85,7 +85,7 @@ impl Gateway {
 
     /// A gateway on free ports. Its key is not stored, so that the first start of a server still makes one.
     async fn alone(upstream: Upstream, mut config: Config, key: Option<String>) -> anyhow::Result<Self> {
-        telemetry::log(telemetry::Format::Text, "warn")?;
+        telemetry::log(telemetry::Format::Text, "warn", None)?;
         config.server.listen.set_port(0);
         config.server.admin_listen.set_port(0);
         let key = match key {

@@ -9,7 +9,7 @@ use crate::cli::SandboxOptions;
 use crate::serve::stop_signal;
 
 pub(crate) async fn run(options: SandboxOptions) -> anyhow::Result<ExitCode> {
-    telemetry::log(telemetry::Format::Text, "warn")?;
+    telemetry::log(telemetry::Format::Text, "warn", None)?;
     let faults: Faults = options.fault.parse().context("--fault")?;
     let mut settings = sandbox::Settings::new(options.listen, options.data);
     settings.faults = faults;
