@@ -25,7 +25,7 @@ const PART: i64 = 100_000;
 /// The columns that [`row`] reads.
 macro_rules! ledger_columns {
     () => {
-        "SELECT sequence, ledger.at, task_id, kind, amount, ledger.owner, client_keys.name, model, account, handle
+        "SELECT ledger.sequence, ledger.at, task_id, kind, amount, ledger.owner, client_keys.name, model, account, handle
          FROM ledger LEFT JOIN client_keys ON client_keys.owner = ledger.owner "
     };
 }
@@ -33,10 +33,10 @@ macro_rules! ledger_columns {
 const LAST: &str = "SELECT COALESCE(MAX(sequence), 0) AS sequence FROM ledger";
 const ROWS: &str = concat!(
     ledger_columns!(),
-    "WHERE sequence > $1 AND sequence <= $2 AND ledger.at >= $3 AND ledger.at < $4
-       AND ($5::TEXT IS NULL OR account = $5) ORDER BY sequence LIMIT $6"
+    "WHERE ledger.sequence > $1 AND ledger.sequence <= $2 AND ledger.at >= $3 AND ledger.at < $4
+       AND ($5::TEXT IS NULL OR account = $5) ORDER BY ledger.sequence LIMIT $6"
 );
-const ROWS_OF_TASK: &str = concat!(ledger_columns!(), "WHERE task_id = $1 ORDER BY sequence");
+const ROWS_OF_TASK: &str = concat!(ledger_columns!(), "WHERE task_id = $1 ORDER BY ledger.sequence");
 /// Every task with a reserve has a capture or a release once it is settled: what is set aside is more than nothing.
 macro_rules! held_where {
     ($which:literal) => {

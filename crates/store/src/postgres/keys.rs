@@ -17,7 +17,7 @@ const BY_DIGEST: &str =
     "SELECT owner, name, digest, requests_per_minute, concurrent_tasks, created_at, revoked_at,
         dialect, budget FROM client_keys WHERE digest = $1";
 const ALL: &str = "SELECT owner, name, digest, requests_per_minute, concurrent_tasks, created_at, revoked_at,
-        dialect, budget FROM client_keys ORDER BY created_at, owner";
+        dialect, budget FROM client_keys ORDER BY created_at, sequence";
 const REVOKE: &str = "UPDATE client_keys SET revoked_at = $2 WHERE owner = $1 AND revoked_at IS NULL";
 
 #[async_trait]
