@@ -7,19 +7,23 @@
 //! Left out on purpose, so that distributed engines with PostgreSQL's protocol can serve: advisory locks, partitions,
 //! procedures. `LISTEN` only makes a look come sooner.
 
+mod accept;
 mod assets;
 mod attempts;
 mod books;
+mod claims;
 mod connect;
+mod daily;
 mod deliveries;
 mod durations;
 mod failure;
+mod idempotency;
 mod inbox;
-mod inspections;
 mod keys;
 mod late;
 mod ledger;
 mod migrations;
+mod nudges;
 mod operations;
 mod pool;
 mod retention;
@@ -28,18 +32,27 @@ mod rows;
 mod session;
 mod settings;
 mod summary;
+mod tasks;
 mod text;
+mod wishes;
 
 pub use self::settings::{PostgresClock, PostgresSettings};
 
+use std::sync::Arc;
+
+use self::accept::Accepts;
 use self::failure::failed;
+use self::nudges::{Nudges, Nudging};
 use self::pool::Pool;
 use crate::StoreError;
 
 /// Tasks in one PostgreSQL database, which many gateways may serve from at one time.
 #[derive(Debug)]
 pub struct PostgresStore {
-    pool: Pool,
+    accepts: Accepts,
+    nudges: Nudges,
+    nudging: Nudging,
+    pool: Arc<Pool>,
 }
 
 impl PostgresStore {
@@ -49,13 +62,19 @@ impl PostgresStore {
     /// [`StoreError::Unavailable`] if the database does not answer, has another schema than this program needs, or would
     /// forget what it has answered.
     pub async fn open(settings: PostgresSettings) -> Result<Self, StoreError> {
-        let pool = Pool::new(&settings)?;
+        let pool = Arc::new(Pool::new(&settings)?);
         if settings.migrate_at_start {
             migrations::run(&settings).await?;
         }
         migrations::check(&settings).await?;
         pool.session().await?;
-        Ok(Self { pool })
+        let nudging = Nudging::default();
+        Ok(Self {
+            accepts: Accepts::start(Arc::clone(&pool), nudging.clone(), &settings),
+            nudges: Nudges::start(settings, nudging.clone()),
+            nudging,
+            pool,
+        })
     }
 
     /// Applies what the schema lacks; the names of what was applied. Without a change it is only said what would be.

@@ -19,10 +19,11 @@ const LOCK_DAY: &str = "SELECT 1 FROM daily_usage
     WHERE (day, kind, name, model) IN
           (SELECT day, kind, name, model FROM daily_uses WHERE task_id = $1 AND attempt = 0)
     ORDER BY day, kind, name, model FOR UPDATE";
-const CHANGE_SPEND: &str = "UPDATE daily_usage SET spend = daily_usage.spend + $2 FROM daily_uses AS counted
+pub(super) const CHANGE_SPEND: &str = "UPDATE daily_usage SET spend = daily_usage.spend + $2 FROM daily_uses AS counted
     WHERE counted.task_id = $1 AND counted.attempt = 0 AND daily_usage.day = counted.day
       AND daily_usage.kind = counted.kind AND daily_usage.name = counted.name AND daily_usage.model = counted.model";
-const APPEND: &str = "INSERT INTO ledger (task_id, kind, amount, owner, model, account, handle, at)
+pub(super) const APPEND: &str =
+    "INSERT INTO ledger (task_id, kind, amount, owner, model, account, handle, at)
     SELECT task_id, kind, amount, owner, model, account, handle, {now}
     FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[])
          AS entry (task_id, kind, amount, owner, model, account, handle)";
@@ -54,10 +55,10 @@ pub(super) async fn append(session: &Session, entries: &[Entry]) -> Result<(), S
     })
 }
 
-/// Adds rows, of any tasks, and nothing else.
-pub(super) async fn insert(session: &Session, entries: &[Entry]) -> Result<(), Failure> {
+/// Adds rows and nothing else.
+async fn insert(session: &Session, entries: &[Entry]) -> Result<(), Failure> {
     let [statement] = session.prepare([APPEND]).await?;
-    let columns = Columns::of(entries);
+    let columns = Columns::of(entries.iter());
     session.run(&statement, columns.values()).await.map(drop)
 }
 
@@ -71,7 +72,7 @@ pub(super) async fn settle_late(session: &Session, late: Late) -> Result<(), Sto
 
 /// Entries by column.
 #[derive(Debug, Default)]
-struct Columns<'a> {
+pub(super) struct Columns<'a> {
     tasks: Vec<&'a str>,
     kinds: Vec<&'a str>,
     amounts: Vec<i64>,
@@ -82,7 +83,7 @@ struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    fn of(entries: &'a [Entry]) -> Self {
+    pub(super) fn of(entries: impl Iterator<Item = &'a Entry>) -> Self {
         let mut columns = Self::default();
         for entry in entries {
             columns.tasks.push(&entry.task);
@@ -96,7 +97,12 @@ impl<'a> Columns<'a> {
         columns
     }
 
-    fn values(&self) -> [&(dyn ToSql + Sync); 7] {
+    pub(super) fn is_empty(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
+    /// For [`APPEND`].
+    pub(super) fn values(&self) -> [&(dyn ToSql + Sync); 7] {
         [&self.tasks, &self.kinds, &self.amounts, &self.owners, &self.models, &self.accounts, &self.handles]
     }
 }

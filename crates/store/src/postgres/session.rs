@@ -65,6 +65,35 @@ impl Session {
         self.within_time(self.client()?.query(statement, &values)).await
     }
 
+    /// The only row of a prepared statement that always has one.
+    pub(super) async fn only<const N: usize>(
+        &self,
+        statement: &Statement,
+        values: Values<'_, N>,
+    ) -> Result<Row, Failure> {
+        self.within_time(self.client()?.query_one(statement, &values)).await
+    }
+
+    /// Like [`Self::rows`], but not if there is nothing to ask.
+    pub(super) async fn rows_unless<const N: usize>(
+        &self,
+        is_idle: bool,
+        statement: &Statement,
+        values: Values<'_, N>,
+    ) -> Result<Vec<Row>, Failure> {
+        if is_idle { Ok(Vec::new()) } else { self.rows(statement, values).await }
+    }
+
+    /// Like [`Self::run`], but not if there is nothing to change.
+    pub(super) async fn run_unless<const N: usize>(
+        &self,
+        is_idle: bool,
+        statement: &Statement,
+        values: Values<'_, N>,
+    ) -> Result<u64, Failure> {
+        if is_idle { Ok(0) } else { self.run(statement, values).await }
+    }
+
     /// How many rows a prepared statement has changed.
     pub(super) async fn run<const N: usize>(
         &self,
@@ -96,7 +125,7 @@ impl Session {
     /// The only row of a statement that always has one.
     pub(super) async fn one<const N: usize>(&self, sql: &str, values: Values<'_, N>) -> Result<Row, Failure> {
         let [statement] = self.prepare([sql]).await?;
-        self.within_time(self.client()?.query_one(&statement, &values)).await
+        self.only(&statement, values).await
     }
 
     /// How many rows a statement has changed.
