@@ -110,10 +110,14 @@ async fn enter(
         if let Some(until) = daily::full_until(held, account, upstream_model) {
             return Err(Some(until));
         }
-        if shared.waiting.is_waited_for(&account.name, task) {
-            return Err(None);
+        let is_waited_for = shared.waiting.is_waited_for(&account.name, task);
+        // Unless its turn came in the queue of another process.
+        if !is_waited_for || !shared.slots.take_over(task, account).await {
+            if is_waited_for {
+                return Err(None);
+            }
+            reserve(shared, task, account).await.map_err(|_after| None)?;
         }
-        reserve(shared, task, account).await.map_err(|_after| None)?;
     }
     let Some(begun) = shared.health.begin(&shared.setup.get(), account, reason) else {
         shared.give_back(task).await;

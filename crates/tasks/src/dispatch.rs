@@ -4,15 +4,15 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use domain::{AccountName, Task, TaskId, with_sources};
+use domain::{AccountName, Task, TaskId, TaskState, with_sources};
 use limits::LimitKey;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::choose;
 use crate::queue::{Place, Queue, Turn};
 use crate::shared::Shared;
+use crate::{Writers, choose};
 
 /// The longest nap while somebody waits or a slot is kept: slots may also come free in another process.
 const NAP_MAX: Duration = Duration::from_millis(500);
@@ -114,9 +114,12 @@ pub(crate) async fn run(shared: &Shared) {
         }
         let lapsed = waiting.queue().lapsed(now);
         for task in lapsed {
+            waiting.leave(&task);
+            if uses_its_slot(shared, &task).await {
+                continue;
+            }
             tracing::warn!(%task, "a task did not come for the slot that was kept for it");
             shared.give_back(&task).await;
-            waiting.leave(&task);
         }
         let open = waiting.queue().to_look_at(now);
         for account in open {
@@ -131,6 +134,25 @@ pub(crate) async fn run(shared: &Shared) {
         }
     }
     send_away(shared).await;
+}
+
+/// Whether another process may have submitted a task whose turn it was here.
+async fn uses_its_slot(shared: &Shared, task: &TaskId) -> bool {
+    if shared.settings.writers == Writers::Alone {
+        return false;
+    }
+    let is_live = |task: Task| task.attempt().is_some_and(|attempt| attempt.outcome.is_live());
+    // What is not known now is looked at again with all slots.
+    shared.store.load(task).await.map_or(true, |task| task.is_some_and(is_live))
+}
+
+/// Whether a task still waits: another process may have gone on with it.
+async fn still_waits(shared: &Shared, task: &TaskId) -> bool {
+    if shared.settings.writers == Writers::Alone {
+        return true;
+    }
+    let waits = |task: Task| matches!(task.state, TaskState::Queued);
+    shared.store.load(task).await.map_or(true, |task| task.is_some_and(waits))
 }
 
 /// Makes all who wait here due at once, without what is kept for them: other processes go on with them.
@@ -162,6 +184,10 @@ async fn serve(shared: &Shared, account: &AccountName) {
     while !shared.stopping.is_begun() {
         let offered_at = Instant::now();
         let Some(task) = waiting.queue().offer(&account.name, offered_at) else { return };
+        if !still_waits(shared, &task).await {
+            waiting.leave(&task);
+            continue;
+        }
         if let Err(after) = choose::reserve(shared, &task, &account).await {
             waiting.queue().withdraw((&account.name, &task), offered_at, after);
             return;

@@ -1,7 +1,8 @@
 //! How the accounts do: what is heard of them, and what that means for plans.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ pub(crate) struct Health {
     accounts: Mutex<HashMap<AccountName, Known>>,
     /// How many tasks of each model had their turn.
     turns: Mutex<HashMap<String, u64>>,
+    /// How often the operator has drained or resumed an account here.
+    drains: AtomicU64,
 }
 
 /// What is known of an account with its present address and credential.
@@ -76,14 +79,45 @@ impl Health {
     /// From now on the account takes no more.
     pub(crate) fn drain(&self, account: &Account) {
         let mut accounts = self.accounts();
+        self.drains.fetch_add(1, Ordering::Relaxed);
         let known = of(&mut accounts, account);
         known.is_drained = true;
         known.health.set_drained(true);
     }
 
+    /// How often an account was drained or resumed here.
+    pub(crate) fn drains(&self) -> u64 {
+        self.drains.load(Ordering::Relaxed)
+    }
+
+    /// From now on `drained` are drained, and no others; unless one was drained or resumed here since there had been `drains`
+    /// of that. Which ones are not drained any more.
+    pub(crate) fn set_drained(
+        &self,
+        setup: &Setup,
+        drained: &HashSet<AccountName>,
+        drains: u64,
+    ) -> Vec<AccountName> {
+        let mut accounts = self.accounts();
+        if self.drains() != drains {
+            return Vec::new();
+        }
+        let mut resumed = Vec::new();
+        for account in setup.accounts.values() {
+            let (known, is_drained) = (of(&mut accounts, account), drained.contains(&account.name));
+            if known.is_drained && !is_drained {
+                resumed.push(account.name.clone());
+            }
+            known.is_drained = is_drained;
+            known.health.set_drained(is_drained);
+        }
+        resumed
+    }
+
     /// From now on the account takes submissions again, whatever was heard of it before.
     pub(crate) fn resume(&self, account: &Account) {
         let mut accounts = self.accounts();
+        self.drains.fetch_add(1, Ordering::Relaxed);
         let known = of(&mut accounts, account);
         known.is_drained = false;
         known.health = AccountHealth::default();

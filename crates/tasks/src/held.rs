@@ -234,9 +234,9 @@ impl<'a> Held<'a> {
         }
         // Before anybody hears of it: who sees that a task has ended may begin another one at once.
         if self.task.state.is_terminal() {
-            self.shared.leave(&self.task.id).await;
+            self.shared.leave_of(&self.task).await;
         } else if !self.task.attempt().is_some_and(|attempt| attempt.outcome.is_live()) {
-            self.shared.give_back(&self.task.id).await;
+            self.shared.give_back_of(&self.task).await;
         }
         self.shared.live.show(&self.task);
         self.shared.watchers.changed(&self.task);

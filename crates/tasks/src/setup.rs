@@ -2,6 +2,7 @@
 //! whoever looks at it sees all of one version, and keeps that for as long as needed.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -9,8 +10,8 @@ use domain::{Account, AccountName, NewAttempt, ProviderLimits};
 use routing::{Catalogue, HealthSettings, Router};
 use sha2::{Digest as _, Sha256};
 
-use crate::Signer;
 use crate::keys::Declared;
+use crate::{Operators, Signer};
 
 /// What [`Setup::queue_max`] is where nothing else is said.
 const QUEUE_MAX: usize = 100_000;
@@ -30,6 +31,8 @@ pub struct Setup {
     pub providers: HashMap<String, ProviderLimits>,
     /// The client keys that the config declares.
     pub keys: Declared,
+    /// The credentials of the operator's API.
+    pub operators: Operators,
     /// Signs messages to clients' own servers.
     pub signer: Signer,
     /// When accounts are left alone.
@@ -47,6 +50,8 @@ pub struct CurrentSetup {
 
 struct Versions {
     current: ArcSwap<Setup>,
+    /// How many there were.
+    revision: AtomicU64,
     past: Mutex<Past>,
 }
 
@@ -62,13 +67,19 @@ struct Past {
 impl CurrentSetup {
     /// Begins with that one.
     pub fn new(setup: Setup) -> Self {
-        let versions = Versions { current: ArcSwap::from_pointee(setup), past: Mutex::default() };
+        let current = ArcSwap::from_pointee(setup);
+        let versions = Versions { current, revision: AtomicU64::new(1), past: Mutex::default() };
         Self { versions: Arc::new(versions) }
     }
 
     /// The version that counts now.
     pub fn get(&self) -> Arc<Setup> {
         self.versions.current.load_full()
+    }
+
+    /// Counts the versions, from 1.
+    pub fn revision(&self) -> u64 {
+        self.versions.revision.load(Ordering::Relaxed)
     }
 
     /// From now on `setup` counts. The version before it. Accounts that are changed or removed by it are kept for the tasks
@@ -83,6 +94,7 @@ impl CurrentSetup {
             past.retired.insert(account.version.clone(), Arc::clone(account));
         }
         past.retired.retain(|_, account| !stays(account));
+        self.versions.revision.fetch_add(1, Ordering::Relaxed);
         self.versions.current.swap(Arc::new(setup))
     }
 
@@ -151,6 +163,7 @@ impl Setup {
             accounts: accounts.collect(),
             providers: HashMap::new(),
             keys: Declared::default(),
+            operators: Operators::default(),
             signer: Signer::default(),
             health: HealthSettings::default(),
             queue_max: QUEUE_MAX,
@@ -176,12 +189,13 @@ fn version(account: &Account) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use domain::{Credential, DailyLimits, OnUnknown};
 
     use super::*;
 
-    fn account(name: &str, credential: &str) -> Account {
+    /// An account of that name and credential.
+    pub(crate) fn account(name: &str, credential: &str) -> Account {
         Account {
             name: AccountName::new(name),
             provider: "v2".into(),

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use domain::{Account, Failure, FailureKind, NewAttempt, TaskId, with_sources};
+use domain::{Account, Failure, FailureKind, NewAttempt, Task, TaskId, with_sources};
 use limits::{LimitKey, Limiter};
 use store::{Store, StoreError};
 use tokio::sync::Notify;
@@ -87,7 +87,7 @@ impl Shared {
     /// Registers its metrics with `registry`; fails if they are registered already.
     pub async fn new(parts: Parts, registry: &prometheus::Registry) -> Result<Arc<Self>, StartError> {
         let live = parts.store.live_holdings().await?;
-        let slots = Slots::new(Arc::clone(&parts.limiter));
+        let slots = Slots::new(Arc::clone(&parts.limiter), parts.settings.writers);
         slots.restore(&parts.setup.get(), live).await;
         // What another process writes would not be seen in it.
         let is_alone = parts.settings.writers == Writers::Alone;
@@ -117,6 +117,7 @@ impl Shared {
             stopping: Stopping::default(),
         };
         shared.replay_spool().await?;
+        shared.read_drained().await?;
         Ok(Arc::new(shared))
     }
 
@@ -126,7 +127,37 @@ impl Shared {
         self.tell_freed(freed);
     }
 
-    /// Gives back all that `task` holds: it has ended.
+    /// The same of a stored task whose last attempt is over, wherever its slots were taken.
+    pub(crate) async fn give_back_of(&self, task: &Task) {
+        let freed = self.slots.give_back_of(&self.setup.get(), task).await;
+        self.tell_freed(freed);
+    }
+
+    /// Gives back all that a stored task holds, wherever it was taken: it has ended.
+    pub(crate) async fn leave_of(&self, task: &Task) {
+        self.waiting.leave(&task.id);
+        let freed = self.slots.leave_of(&self.setup.get(), task).await;
+        self.tell_freed(freed);
+    }
+
+    /// Renews the leases of slots if it is time to, and lets go of those that nobody needs any more.
+    pub(crate) async fn renew_slots(&self) {
+        if !self.slots.are_to_be_renewed() {
+            return;
+        }
+        if self.settings.writers == Writers::Alone {
+            return self.slots.renew().await;
+        }
+        match self.slots.reconcile(&self.setup.get(), self.store.as_ref()).await {
+            Ok(freed) => self.tell_freed(freed),
+            Err(error) => {
+                tracing::warn!(error = with_sources(&error), "what slots are held for is not known");
+                self.slots.renew().await;
+            }
+        }
+    }
+
+    /// Gives back all that `task` holds: it was not accepted.
     pub(crate) async fn leave(&self, task: &TaskId) {
         self.waiting.leave(task);
         let freed = self.slots.leave(task).await;

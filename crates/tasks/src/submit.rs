@@ -82,6 +82,7 @@ async fn send(mut held: Held<'_>, sending: Sending) -> Result<(), StepError> {
         shared.give_back(&held.task.id).await;
         return Err(error);
     }
+    shared.slots.confirm(&held.task.id).await;
     if held.task.attempts.len() == 1 {
         shared.metrics.accounts.left_queue(&account.name, clock::now().since(held.task.created_at));
     }

@@ -1,5 +1,5 @@
 //! Who waits for which task to change in this process, and what they know of it together. What another process changes is
-//! seen when one of them looks again.
+//! told by the store, where it can, and else seen when one of them looks again.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -39,6 +39,24 @@ impl Watchers {
         Watch { watchers: self.clone(), id: id.clone(), latest: watched.latest.subscribe() }
     }
 
+    /// Whether anyone waits for that task.
+    pub(crate) fn are_there_for(&self, id: &TaskId) -> bool {
+        self.tasks().contains_key(id)
+    }
+
+    /// Tells all who wait for the task what was seen, if it is news.
+    pub(crate) fn tell(&self, task: &Arc<Task>) {
+        let tasks = self.tasks();
+        let Some(watched) = tasks.get(&task.id) else { return };
+        watched.latest.send_if_modified(|latest| {
+            let is_news = latest.as_ref().is_none_or(|latest| latest.version < task.version);
+            if is_news {
+                *latest = Some(Arc::clone(task));
+            }
+            is_news
+        });
+    }
+
     /// Tells all who wait for the task how it is stored now.
     pub(crate) fn changed(&self, task: &Task) {
         if let Some(watched) = self.tasks().get(&task.id) {
@@ -75,15 +93,7 @@ impl Watch {
 
     /// Tells the others what was seen, if it is news.
     pub(crate) fn tell(&self, task: &Arc<Task>) {
-        let tasks = self.watchers.tasks();
-        let Some(watched) = tasks.get(&self.id) else { return };
-        watched.latest.send_if_modified(|latest| {
-            let is_news = latest.as_ref().is_none_or(|latest| latest.version < task.version);
-            if is_news {
-                *latest = Some(Arc::clone(task));
-            }
-            is_news
-        });
+        self.watchers.tell(task);
     }
 }
 

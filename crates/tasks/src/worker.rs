@@ -16,7 +16,7 @@ use crate::at_work::Work;
 use crate::grip::Grip;
 use crate::held::{Held, StepError};
 use crate::shared::Shared;
-use crate::{cancel, clock, collect, dispatch, gauges, poll, quarantine, resolve, submit};
+use crate::{cancel, clock, collect, dispatch, gauges, nudged, poll, quarantine, resolve, submit};
 
 /// The longest nap: bounds how late another process's work or a lapsed lease is noticed.
 const NAP_MAX: Duration = Duration::from_secs(1);
@@ -59,6 +59,7 @@ impl Worker {
         let shared = Arc::clone(&self.shared);
         tokio::select! {
             ((), ()) = async { tokio::join!(self.work(stop), dispatch::run(&shared)) } => {}
+            () = nudged::run(&shared) => {}
             () = gauges::run(&shared) => {}
         }
     }
@@ -184,13 +185,19 @@ impl Worker {
             return;
         }
         self.gauged = Some(Instant::now());
-        self.shared.slots.renew().await;
-        if self.shared.settings.writers == Writers::Several
-            && let Err(error) = self.shared.replay_spool().await
-        {
-            tracing::warn!(%error, "ids of upstreams stay in the spool for longer");
+        self.shared.renew_slots().await;
+        if self.shared.settings.writers == Writers::Several {
+            self.learn_and_tell().await;
         }
         self.shared.forget_retired_accounts().await;
+    }
+
+    /// What others have decided, and what they have to know.
+    async fn learn_and_tell(&self) {
+        self.shared.keep_reading_drained().await;
+        if let Err(error) = self.shared.replay_spool().await {
+            tracing::warn!(%error, "ids of upstreams stay in the spool for longer");
+        }
     }
 
     async fn ended(&mut self, ended: Result<(Id, ()), JoinError>) {

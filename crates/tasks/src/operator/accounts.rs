@@ -58,10 +58,11 @@ impl Operator {
         Ok(views)
     }
 
-    /// From now on the account gets no new work; what it works on goes on. Until it is resumed, or the process ends.
+    /// From now on the account gets no new work; what it works on goes on. Until it is resumed, in every
+    /// process on the same store.
     pub async fn drain(&self, name: &str) -> Result<AccountView, Failure> {
         let setup = self.shared.setup.get();
-        self.shared.health.drain(account(&setup, name)?);
+        self.shared.drain(account(&setup, name)?).await?;
         tracing::info!(account = name, "the operator has drained the account");
         self.changed(&setup, name).await
     }
@@ -70,9 +71,8 @@ impl Operator {
     pub async fn resume(&self, name: &str) -> Result<AccountView, Failure> {
         let setup = self.shared.setup.get();
         let account = account(&setup, name)?;
-        self.shared.health.resume(account);
+        self.shared.resume(account).await?;
         tracing::info!(account = name, "the operator has resumed the account");
-        self.shared.waiting.open(&account.name);
         self.changed(&setup, name).await
     }
 
