@@ -1,13 +1,16 @@
 """Files of deploy/ that are read as they are: what is generated is up to date, and the image and the files of compose are
 made as they should be."""
 
+import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 import unittest
 
 import chart
 import generated
+import kubelet
 import yaml
 
 DOCKERFILE = chart.ROOT / "deploy/Dockerfile"
@@ -57,15 +60,28 @@ class Compose(unittest.TestCase):
     def test_services_are_as_confined_as_pods(self):
         for path in sorted((chart.ROOT / "deploy").glob("compose*.yaml")):
             services = yaml.safe_load(path.read_text())["services"]
-            gateways = [each for each in services.values() if "build" in each or each.get("image") == "filmgate"]
+            gateways = [each for each in services.values() if "build" in each]
             self.assertTrue(gateways, path)
             for service in gateways:
                 self.assertIs(service["read_only"], True, path)
                 self.assertEqual(service["cap_drop"], ["ALL"], path)
                 self.assertEqual(service["security_opt"], ["no-new-privileges:true"], path)
                 self.assertGreaterEqual(int(service["stop_grace_period"].removesuffix("s")), 95, path)
-                outside = [port for port in service.get("ports", []) if str(port).endswith(":9090")]
-                self.assertTrue(all(port.startswith("127.0.0.1:") for port in outside), path)
+                operators = [port for port in service.get("ports", []) if port.endswith(":9090")]
+                self.assertTrue(all(port.startswith("127.0.0.1:") for port in operators), path)
+
+    def test_the_gateway_takes_the_configuration_of_replicas(self):
+        whole = yaml.safe_load((chart.ROOT / "deploy/compose.replicas.yaml").read_text())
+        gateway = whole["services"]["filmgate"]
+        config = whole["configs"]["gateway"]["content"]
+        self.assertEqual(yaml.safe_load(config)["limits"]["shared"]["replicas"], gateway["deploy"]["replicas"])
+        variables = gateway["environment"] | {"POSTGRES_URL": kubelet.POSTGRES_URL}
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            file.write(config)
+            file.flush()
+            command = [os.environ["FILMGATE_BIN"], "check", "--config", file.name]
+            checked = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+        self.assertIn(": in order (", checked.stdout)
 
 
 if __name__ == "__main__":
