@@ -3,16 +3,14 @@
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use store::{Deliveries, DeliveryState, SqliteSettings, SqliteStore};
+use store::DeliveryState;
 
 use crate::cli::{DeliveriesAction, DeliveriesOptions};
 use crate::source;
 
 pub(crate) async fn run(options: DeliveriesOptions) -> anyhow::Result<ExitCode> {
     let config = source::data_config(&options.data)?;
-    std::fs::create_dir_all(&config.data_dir)
-        .with_context(|| format!("making {}", config.data_dir.display()))?;
-    let store = SqliteStore::open(source::store_path(&config), SqliteSettings::default())?;
+    let store = source::store(&config).await?;
     match options.action {
         DeliveriesAction::List { state, max } => {
             let state = DeliveryState::parse(&state).context("the states are waiting, delivered, dead")?;

@@ -77,7 +77,7 @@ impl Gateway {
         if let Some(key) = key {
             return Ok(Self { upstream, url, key, running: None, lent: None });
         }
-        let keyring = keys::keyring(config)?;
+        let keyring = keys::keyring(config).await?;
         let new = NewKey { name: KEY_NAME.to_owned(), ..NewKey::default() };
         let (key, record) = keyring.create(new).await?;
         Ok(Self { upstream, url, key, running: None, lent: Some((keyring, record.owner)) })

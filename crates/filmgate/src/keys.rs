@@ -1,19 +1,16 @@
 //! `filmgate keys`: works on the store directly, also while a server runs.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use anyhow::Context as _;
 use config::Config;
 use domain::OwnerId;
-use store::{SqliteSettings, SqliteStore};
 use tasks::{CurrentSetup, Keyring, NewKey};
 
 use crate::cli::{KeysAction, KeysOptions};
 use crate::{setup, source};
 
 pub(crate) async fn run(options: KeysOptions) -> anyhow::Result<ExitCode> {
-    let keyring = keyring(&source::data_config(&options.data)?)?;
+    let keyring = keyring(&source::data_config(&options.data)?).await?;
     match options.action {
         KeysAction::Create { name, requests_per_minute, concurrent_tasks, budget, dialect } => {
             let new = NewKey { name, requests_per_minute, concurrent_tasks, budget, dialect };
@@ -34,12 +31,10 @@ pub(crate) async fn run(options: KeysOptions) -> anyhow::Result<ExitCode> {
 }
 
 /// The keys of the store that `config` names; its directory is made if it is not there.
-pub(crate) fn keyring(config: &Config) -> anyhow::Result<Keyring> {
-    std::fs::create_dir_all(&config.data_dir)
-        .with_context(|| format!("making {}", config.data_dir.display()))?;
-    let store = SqliteStore::open(source::store_path(config), SqliteSettings::default())?;
+pub(crate) async fn keyring(config: &Config) -> anyhow::Result<Keyring> {
+    let store = source::store(config).await?;
     let setup = setup::build(config, config.sandbox.embed.then_some(setup::SANDBOX_URL))?;
-    Ok(Keyring::new(Arc::new(store), CurrentSetup::new(setup)))
+    Ok(Keyring::new(store, CurrentSetup::new(setup)))
 }
 
 async fn list(keyring: &Keyring) -> anyhow::Result<()> {

@@ -2,18 +2,14 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use config::Config;
-use store::{LateWork, SqliteSettings, SqliteStore};
 
 use crate::cli::{LateAction, LateOptions};
 use crate::{serve, source};
 
 pub(crate) async fn run(options: LateOptions) -> anyhow::Result<ExitCode> {
     let config = source::data_config(&options.data)?;
-    std::fs::create_dir_all(&config.data_dir)
-        .with_context(|| format!("making {}", config.data_dir.display()))?;
-    let store = SqliteStore::open(source::store_path(&config), SqliteSettings::default())?;
+    let store = source::store(&config).await?;
     let LateAction::List { max } = options.action;
     let base_url = base_url(&config);
     println!("{:<38}{:<44}{:<24}{:<20}{:>14}  files", "task", "key", "model", "account", "amount");

@@ -11,9 +11,6 @@ mod totals;
 
 use std::process::ExitCode;
 
-use anyhow::Context as _;
-use store::{SqliteSettings, SqliteStore};
-
 use crate::source;
 
 pub(crate) use options::LedgerOptions;
@@ -25,15 +22,13 @@ const PAGE: usize = 1000;
 
 pub(crate) async fn run(options: LedgerOptions) -> anyhow::Result<ExitCode> {
     let config = source::data_config(&options.data)?;
-    std::fs::create_dir_all(&config.data_dir)
-        .with_context(|| format!("making {}", config.data_dir.display()))?;
-    let store = SqliteStore::open(source::store_path(&config), SqliteSettings::default())?;
+    let store = source::store(&config).await?;
     let currency = config.ledger.currency.as_str();
     match options.action {
-        LedgerAction::Export(options) => export::run(&store, &options, currency).await,
-        LedgerAction::Totals(options) => totals::run(&store, &options, currency).await,
-        LedgerAction::Reconcile(options) => reconcile::run(&store, &options, currency).await,
-        LedgerAction::Held => held::list(&store, currency).await,
-        LedgerAction::Settle(options) => held::settle(&store, &options, currency).await,
+        LedgerAction::Export(options) => export::run(&*store, &options, currency).await,
+        LedgerAction::Totals(options) => totals::run(&*store, &options, currency).await,
+        LedgerAction::Reconcile(options) => reconcile::run(&*store, &options, currency).await,
+        LedgerAction::Held => held::list(&*store, currency).await,
+        LedgerAction::Settle(options) => held::settle(&*store, &options, currency).await,
     }
 }

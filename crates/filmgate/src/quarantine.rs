@@ -2,18 +2,14 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use domain::TaskId;
-use store::{SqliteSettings, SqliteStore, Tasks};
 
 use crate::cli::{QuarantineAction, QuarantineOptions};
 use crate::source;
 
 pub(crate) async fn run(options: QuarantineOptions) -> anyhow::Result<ExitCode> {
     let config = source::data_config(&options.data)?;
-    std::fs::create_dir_all(&config.data_dir)
-        .with_context(|| format!("making {}", config.data_dir.display()))?;
-    let store = SqliteStore::open(source::store_path(&config), SqliteSettings::default())?;
+    let store = source::store(&config).await?;
     match options.action {
         QuarantineAction::List { max } => {
             println!("{:<38}{:<44}{:<24}{:<12}{:>7}", "task", "key", "model", "state", "crashes");

@@ -1,11 +1,13 @@
 //! From command line options to a configuration.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow};
 use config::{Config, Environment, Known, Problems};
 use domain::ModelSpec;
 use routing::Catalogue;
+use store::{SqliteSettings, SqliteStore, Store};
 
 use crate::cli::{ConfigOptions, DataOptions, ServeOptions};
 use crate::reload::{Inputs, Recorder};
@@ -79,6 +81,14 @@ fn in_directory(config: &mut Config, options: &DataOptions) {
 /// The store's file.
 pub(crate) fn store_path(config: &Config) -> PathBuf {
     config.data_dir.join(STORE_FILE)
+}
+
+/// The store that `config` names, beside whoever else uses it: for the command line. Its directory is made if it is not
+/// there.
+pub(crate) async fn store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+    std::fs::create_dir_all(&config.data_dir)
+        .with_context(|| format!("making {}", config.data_dir.display()))?;
+    Ok(Arc::new(SqliteStore::open(store_path(config), SqliteSettings::default())?))
 }
 
 /// Logs what is right in the config and may surprise.
