@@ -19,6 +19,7 @@ mod durations;
 mod failure;
 mod idempotency;
 mod inbox;
+mod inspections;
 mod keys;
 mod late;
 mod ledger;
@@ -40,11 +41,14 @@ pub use self::settings::{PostgresClock, PostgresSettings};
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
+use tokio::sync::broadcast;
+
 use self::accept::Accepts;
 use self::failure::failed;
 use self::nudges::{Nudges, Nudging};
 use self::pool::Pool;
-use crate::StoreError;
+use crate::{Nudge, Store, StoreError};
 
 /// Tasks in one PostgreSQL database, which many gateways may serve from at one time.
 #[derive(Debug)]
@@ -106,5 +110,22 @@ impl PostgresStore {
         let row = session.one(get, [&name]).await.map_err(failed("reading a secret"))?;
         let secret: Vec<u8> = rows::get(&row, "secret")?;
         secret.try_into().map_err(|_| StoreError::Corrupt(format!("secret {name}")))
+    }
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    /// Also tells whether writes would get through: a server that only follows another takes none.
+    async fn ping(&self) -> Result<(), StoreError> {
+        let sql = "SELECT current_setting('transaction_read_only') AS read_only";
+        let row = self.pool.session().await?.one(sql, []).await.map_err(failed("a ping"))?;
+        match rows::get::<&str>(&row, "read_only")? {
+            "on" => Err(StoreError::Unavailable("the database takes no writes".into())),
+            _ => Ok(()),
+        }
+    }
+
+    fn nudges(&self) -> Option<broadcast::Receiver<Nudge>> {
+        Some(self.nudges.subscribe())
     }
 }

@@ -35,6 +35,9 @@ impl Callbacks for PostgresStore {
         let noted =
             session.first(HEAR, [&account, &digest, &task.as_str(), &i64::from(*attempt), &handle]).await;
         let is_new = noted.map_err(failed("noting a callback"))?.is_some();
+        if is_new {
+            self.nudging.due();
+        }
         if is_new || !failpoints::removed("inbox") {
             return Ok(is_new);
         }
