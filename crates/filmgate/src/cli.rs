@@ -77,6 +77,9 @@ pub(crate) struct ServeOptions {
     /// The address for the operator, in place of the config's.
     #[arg(long, value_name = "ADDR")]
     pub(crate) admin_listen: Option<SocketAddr>,
+    /// What is logged, in place of the config's level: a level, or a list such as "info,tasks=debug".
+    #[arg(long, value_name = "DIRECTIVES", env = "FILMGATE_LOG")]
+    pub(crate) log: Option<String>,
 }
 
 #[derive(Debug, Args)]

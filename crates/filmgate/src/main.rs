@@ -11,6 +11,7 @@ mod keys;
 mod late;
 mod ledger;
 mod limiter;
+mod observing;
 mod quarantine;
 mod reload;
 mod sandbox_command;

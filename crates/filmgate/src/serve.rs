@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use config::{Config, LogFormat};
+use config::Config;
 use tasks::{NewKey, Reloads};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::ServeOptions;
+use crate::observing;
 use crate::source::{self, Read};
-use crate::wiring::Running;
+use crate::wiring::{self, Running};
 
 /// Where a running server leaves its address, for `filmgate generate` beside it.
 const ADDRESS_FILE: &str = "serving.url";
@@ -18,17 +19,14 @@ const ADDRESS_FILE: &str = "serving.url";
 pub(crate) async fn run(options: &ServeOptions) -> anyhow::Result<ExitCode> {
     let Read { config, inputs } = source::server(options);
     let config = config.map_err(|problems| source::unusable(&problems))?;
-    let format = match config.log.format {
-        LogFormat::Text => telemetry::Format::Text,
-        LogFormat::Json => telemetry::Format::Json,
-    };
-    telemetry::log(format, config.log.level.as_str(), None)?;
+    let recording = observing::begin(&config, options.log.as_deref())?;
     source::tell_notes(&config);
     // Listened for before anybody can know that we run.
     let stop = stop_signal()?;
     let mut hang_ups = signal(SignalKind::hangup())?;
     let (reloads, wishes) = Reloads::new();
     let mut running = Running::start(&config, Some(reloads.clone())).await?;
+    let sending = recording.send(&config, wiring::way_out(&config)?, &running.registry)?;
     let reloader = running.reloader(options, (&config, inputs))?;
     std::fs::write(address_file(&config), &running.url)
         .context("leaving the address in the data directory")?;
@@ -47,6 +45,7 @@ pub(crate) async fn run(options: &ServeOptions) -> anyhow::Result<ExitCode> {
     };
     println!("stopping: requests and submissions under way end first");
     running.stop().await;
+    sending.stop().await;
     failure.map_or(Ok(ExitCode::SUCCESS), Err)
 }
 
@@ -72,11 +71,7 @@ async fn first_key(running: &Running) -> anyhow::Result<Option<String>> {
 
 fn greet(running: &Running, key: Option<&str>, sandbox: bool) {
     let url = &running.url;
-    println!(
-        "filmgate {} serves {url}, and {} for operators",
-        env!("CARGO_PKG_VERSION"),
-        running.admin_url
-    );
+    println!("filmgate {} serves {url}, and {} for operators", env!("CARGO_PKG_VERSION"), running.admin_url);
     if sandbox {
         println!("models are served by the embedded sandbox: real files, no cost");
     }

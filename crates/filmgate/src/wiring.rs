@@ -40,7 +40,8 @@ pub(crate) struct Running {
     /// The client keys.
     pub(crate) keyring: Keyring,
     setup: CurrentSetup,
-    registry: prometheus::Registry,
+    /// What it measures.
+    pub(crate) registry: prometheus::Registry,
     stop: watch::Sender<bool>,
     /// The front end; absent when its end is known.
     serving: Option<JoinHandle<anyhow::Result<()>>>,
@@ -284,7 +285,8 @@ fn media_dir(config: &Config) -> PathBuf {
     config.media_dir.clone().unwrap_or_else(|| config.data_dir.join("assets"))
 }
 
-fn way_out(config: &Config) -> anyhow::Result<Upstream> {
+/// What calls others, as the config says of those.
+pub(crate) fn way_out(config: &Config) -> anyhow::Result<Upstream> {
     let settings = upstream::Settings {
         connect_timeout: config.tasks.connect_timeout,
         reply_bytes_max: usize::try_from(config.tasks.reply_bytes_max)?,
@@ -307,7 +309,11 @@ fn way_out(config: &Config) -> anyhow::Result<Upstream> {
         proxy: egress.proxy.as_deref().map(str::parse).transpose()?,
         authorities,
     };
-    Ok(Upstream::with_egress(settings, &egress))
+    let propagation = upstream::Propagation {
+        to_accounts: config.traces.propagate_upstream,
+        to_listeners: config.traces.propagate_callbacks,
+    };
+    Ok(Upstream::with_egress(settings, &egress).propagating(propagation))
 }
 
 fn spool(config: &Config) -> anyhow::Result<Spool> {

@@ -3,15 +3,17 @@
 use std::time::Duration;
 
 use domain::with_sources;
-use http::{HeaderMap, Request, Response, StatusCode, header};
+use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Incoming;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
+use tracing::Instrument as _;
 use url::Url;
 
 use crate::Upstream;
 use crate::body::CallBody;
 use crate::named::MEDIA;
+use crate::traced;
 
 /// Redirects followed for one result; each hop is vetted anew.
 const REDIRECTS_MAX: usize = 5;
@@ -49,6 +51,19 @@ pub enum DownloadError {
     Timeout(Duration),
 }
 
+impl DownloadError {
+    /// Which of them it is.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Url(_) => "url",
+            Self::Server(_) => "server",
+            Self::TooLarge(_) => "too_large",
+            Self::Write(_) => "write",
+            Self::Timeout(_) => "timeout",
+        }
+    }
+}
+
 /// What bounds one copy.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
@@ -80,11 +95,15 @@ impl Upstream {
         sink: &mut (impl AsyncWrite + Unpin),
     ) -> Result<Downloaded, DownloadError> {
         let Bounds { bytes_max, timeout } = fetch.bounds;
+        let span = traced::span(&Method::GET, &fetch.url.parse().unwrap_or_default());
         let copying = async {
             let response = self.follow(fetch).await?;
             copy(response, bytes_max, sink).await
         };
-        tokio::time::timeout(timeout, copying).await.unwrap_or(Err(DownloadError::Timeout(timeout)))
+        let copied = tokio::time::timeout(timeout, copying.instrument(span.clone())).await;
+        let copied = copied.unwrap_or(Err(DownloadError::Timeout(timeout)));
+        traced::note(&span, copied.as_ref().map(|_copy| StatusCode::OK).map_err(DownloadError::name));
+        copied
     }
 
     async fn follow(&self, fetch: &Fetch<'_>) -> Result<Response<Incoming>, DownloadError> {

@@ -10,9 +10,11 @@ mod notify;
 mod refusals;
 mod resolve;
 mod send;
+mod traced;
 
 pub use body::{MediaFile, Outgoing};
 pub use download::{Bounds, DownloadError, Downloaded, Fetch};
 pub use egress::{Egress, Nat64Prefix, NotANat64Prefix, authorities};
 pub use notify::NotAllowed;
 pub use send::{SendError, Settings, Upstream};
+pub use traced::{Propagation, TRACEPARENT, TRACESTATE};

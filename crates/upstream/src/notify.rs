@@ -6,10 +6,12 @@ use bytes::Bytes;
 use domain::with_sources;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, Limited};
+use tracing::Instrument as _;
 
 use crate::Upstream;
 use crate::named::{LISTENER, PLAIN_LISTENER};
 use crate::send::USER_AGENT;
+use crate::traced;
 
 /// What is read of an answer, so that its connection ends in order; nobody looks at it.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
@@ -45,6 +47,10 @@ impl Upstream {
         *request.uri_mut() = uri;
         *request.headers_mut() = headers;
         request.headers_mut().insert(header::USER_AGENT, USER_AGENT);
+        let span = traced::span(request.method(), request.uri());
+        if self.propagation.to_listeners {
+            traced::tell_listener(&span, request.headers_mut());
+        }
         failpoints::pass("delivery_sending");
         let asking = async {
             let response = self.guarded.request(request).await.map_err(|error| with_sources(&error))?;
@@ -53,9 +59,14 @@ impl Upstream {
             let _nobody_looks = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
             Ok(parts.status)
         };
-        tokio::time::timeout(timeout, asking)
-            .await
-            .unwrap_or_else(|_| Err(format!("no answer within {timeout:?}")))
+        let answered = tokio::time::timeout(timeout, asking.instrument(span.clone())).await;
+        let outcome = match &answered {
+            Ok(Ok(status)) => Ok(*status),
+            Ok(Err(_)) => Err("unanswered"),
+            Err(_elapsed) => Err("timeout"),
+        };
+        traced::note(&span, outcome);
+        answered.unwrap_or_else(|_elapsed| Err(format!("no answer within {timeout:?}")))
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use domain::{Call, Network, Reply, with_sources};
-use http::{HeaderValue, Request, Uri, header};
+use http::{HeaderValue, Request, StatusCode, Uri, header};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
@@ -13,11 +13,14 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::sync::Semaphore;
+use tokio::time::error::Elapsed;
+use tracing::Instrument as _;
 
 use crate::body::{self, CallBody, Outgoing};
 use crate::dial::{Chosen, Connector};
 use crate::egress::Egress;
 use crate::guard::Guard;
+use crate::traced::{self, Propagation};
 
 /// How long a kept connection may idle: shorter than what servers commonly allow, so that polls rarely meet a closed one.
 const IDLE_MAX: Duration = Duration::from_secs(20);
@@ -54,6 +57,7 @@ pub struct Upstream {
     /// For URLs that others chose.
     pub(crate) guarded: HttpClient,
     pub(crate) guard: Arc<Guard>,
+    pub(crate) propagation: Propagation,
     large_replies: Arc<Semaphore>,
     settings: Settings,
 }
@@ -98,9 +102,16 @@ impl Upstream {
             kept: client(Chosen::ByOperator, settings.idle_per_host_max),
             guarded: client(Chosen::ByOthers(Arc::clone(&guard)), 0),
             guard,
+            propagation: Propagation::default(),
             large_replies: Arc::new(Semaphore::new(LARGE_REPLIES_MAX)),
             settings,
         }
+    }
+
+    /// The same, telling others in which trace a call is. Without it nobody is told.
+    #[must_use]
+    pub fn propagating(self, propagation: Propagation) -> Self {
+        Self { propagation, ..self }
     }
 
     /// Sends a call that costs money if it arrives. It is never sent twice by itself.
@@ -132,7 +143,11 @@ impl Upstream {
     ) -> Result<Reply, SendError> {
         let body = body::body(&outgoing.call, &outgoing.files).await;
         let body = body.map_err(|error| SendError::NotSent(format!("reading media for it: {error}")))?;
-        let request = request(base_url, outgoing.call, body)?;
+        let mut request = request(base_url, outgoing.call, body)?;
+        let span = traced::span(request.method(), request.uri());
+        if self.propagation.to_accounts {
+            traced::tell_account(&span, request.headers_mut());
+        }
         let answering = async {
             // hyper's errors do not print the URL, in which some providers want their key.
             let response = client.request(request).await.map_err(|error| {
@@ -145,10 +160,10 @@ impl Upstream {
             failpoints::pass("reply_read");
             Ok(Reply { status: parts.status, headers: parts.headers, body })
         };
-        match tokio::time::timeout(timeout, answering).await {
-            Ok(result) => result,
-            Err(_elapsed) => Err(SendError::Unanswered(format!("no answer within {timeout:?}"))),
-        }
+        let answered = tokio::time::timeout(timeout, answering.instrument(span.clone())).await;
+        traced::note(&span, outcome(&answered));
+        answered
+            .unwrap_or_else(|_elapsed| Err(SendError::Unanswered(format!("no answer within {timeout:?}"))))
     }
 }
 
@@ -170,6 +185,15 @@ impl Upstream {
             read.extend_from_slice(&data);
         }
         Ok(read.into())
+    }
+}
+
+fn outcome(answered: &Result<Result<Reply, SendError>, Elapsed>) -> Result<StatusCode, &'static str> {
+    match answered {
+        Ok(Ok(reply)) => Ok(reply.status),
+        Ok(Err(SendError::NotSent(_))) => Err("not_sent"),
+        Ok(Err(SendError::Unanswered(_))) => Err("unanswered"),
+        Err(_elapsed) => Err("timeout"),
     }
 }
 

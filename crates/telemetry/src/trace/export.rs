@@ -49,7 +49,10 @@ impl Exporter {
 
     /// Sends by `send`, which takes the body of an OTLP request, until `stop` is true; then what is left, once and as far as
     /// the time for one batch goes.
-    pub async fn run(mut self, send: impl AsyncFn(Bytes) -> Answer, mut stop: watch::Receiver<bool>) {
+    pub async fn run<F>(mut self, send: impl Fn(Bytes) -> F, mut stop: watch::Receiver<bool>)
+    where
+        F: Future<Output = Answer>,
+    {
         while !*stop.borrow() && stop.has_changed().is_ok() {
             let batch = self.gather(&mut stop).await;
             if !batch.is_empty() {
@@ -92,12 +95,10 @@ impl Exporter {
         batch
     }
 
-    async fn deliver(
-        &self,
-        batch: Vec<Span>,
-        send: &impl AsyncFn(Bytes) -> Answer,
-        stop: &mut watch::Receiver<bool>,
-    ) {
+    async fn deliver<F>(&self, batch: Vec<Span>, send: &impl Fn(Bytes) -> F, stop: &mut watch::Receiver<bool>)
+    where
+        F: Future<Output = Answer>,
+    {
         let count = batch.len() as u64;
         let body = Bytes::from(otlp::request(&self.settings.resource, batch));
         let mut wait = RETRY_AFTER;

@@ -42,9 +42,9 @@ async fn spans_are_sent_in_batches_and_the_rest_at_the_end() {
     let spans = exporter.spans.clone();
     let (stop, stopped) = watch::channel(false);
     let bodies = RefCell::new(Vec::new());
-    let send = async |body: Bytes| {
+    let send = |body: Bytes| {
         bodies.borrow_mut().push(names(&body).len());
-        Ok((200, Bytes::new()))
+        async { Ok((200, Bytes::new())) }
     };
     for _ in 0..BATCH_MAX + 1 {
         sender.try_send(span()).unwrap();
@@ -66,9 +66,9 @@ async fn a_batch_that_is_not_taken_is_sent_again_and_then_counted_as_lost() {
         let spans = exporter.spans.clone();
         let (stop, stopped) = watch::channel(false);
         let tried = RefCell::new(0);
-        let send = async |_body: Bytes| {
+        let send = |_body: Bytes| {
             *tried.borrow_mut() += 1;
-            Ok((status, Bytes::new()))
+            async move { Ok((status, Bytes::new())) }
         };
         sender.try_send(span()).unwrap();
         let ending = async {
@@ -88,7 +88,7 @@ async fn a_receiver_that_never_answers_ends_with_its_time() {
     sender.try_send(span()).unwrap();
     stop.send_replace(true);
     let begun = tokio::time::Instant::now();
-    exporter.run(async |_body| std::future::pending::<Answer>().await, stopped).await;
+    exporter.run(|_body| std::future::pending::<Answer>(), stopped).await;
     assert!(begun.elapsed() <= Duration::from_secs(11), "{:?}", begun.elapsed());
     assert_eq!(counted(&spans)[0], 0);
 }
@@ -103,6 +103,6 @@ async fn what_a_receiver_rejects_is_counted() {
     sender.try_send(span()).unwrap();
     sender.try_send(span()).unwrap();
     stop.send_replace(true);
-    exporter.run(async |_body| Ok((200, answer.clone())), stopped).await;
+    exporter.run(|_body| std::future::ready(Ok((200, answer.clone()))), stopped).await;
     assert_eq!(counted(&spans), [1, 0, 0, 1]);
 }
