@@ -17,6 +17,8 @@ mod keys;
 mod late;
 mod operations;
 mod postgres;
+#[cfg(feature = "conformance")]
+pub mod postgres_server;
 mod retention;
 mod rows;
 mod sqlite;

@@ -76,11 +76,6 @@ impl Pool {
         }
     }
 
-    /// Closes all connections that nobody uses, and lets none be made any more.
-    pub(super) fn close(&self) {
-        self.connections.close();
-    }
-
     /// Whether one may wait for a connection now.
     fn pass(&self) -> Result<Option<Probe<'_>>, StoreError> {
         let outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
@@ -96,11 +91,10 @@ impl Pool {
             PoolError::Timeout(deadpool_postgres::TimeoutType::Wait) => {
                 return StoreError::Unavailable("all connections to the database are in use".into());
             }
-            PoolError::Closed => return StoreError::Unavailable("the store is closed".into()),
             PoolError::Timeout(_) => "the database does not answer".to_owned(),
             PoolError::PostCreateHook(error) => error.to_string(),
             PoolError::Backend(error) => super::failure::in_full(error),
-            PoolError::NoRuntimeSpecified => error.to_string(),
+            PoolError::Closed | PoolError::NoRuntimeSpecified => error.to_string(),
         };
         let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
         if outage.is_none() {
