@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use config::{Config, Health, Hop};
-use domain::{Access, Account, Scope};
+use domain::{Access, Account, AdminScopes, Credential, Scope};
 use routing::{Candidate, Catalogue, HealthSettings, Policy, Route, Router};
-use tasks::{Declared, DeclaredKey, Setup, Signer};
+use tasks::{Declared, DeclaredKey, Operators, Setup, Signer};
 
 use crate::embedded;
 
@@ -13,6 +13,10 @@ use crate::embedded;
 pub(crate) const SANDBOX_URL: &str = "http://sandbox";
 /// The name of the declared key that comes from the environment.
 const ENVIRONMENT_KEY: &str = "environment";
+/// Holds the operator's key where the config names none.
+const ADMIN_KEY_VARIABLE: &str = "FILMGATE_ADMIN_KEY";
+/// What the log calls whoever uses the operator's key.
+const ADMIN: &str = "admin";
 
 /// What `config` says, with the accounts of the embedded sandbox at `sandbox_url` if it has one. Fails only where the
 /// catalogue knows more than the checks of the config.
@@ -36,6 +40,7 @@ pub(crate) fn build(config: &Config, sandbox_url: Option<&str>) -> anyhow::Resul
     Ok(Setup {
         providers: providers.collect(),
         keys: keys(config),
+        operators: operators(config),
         signer: Signer::new(&config.callback_secrets),
         health: health(&config.health),
         queue_max: config.limits.queue_max,
@@ -76,6 +81,15 @@ fn keys(config: &Config) -> Declared {
     });
     // Of two declarations of one key the later counts, and whose the environment's is must not depend on the rest.
     Declared::new(from_config.chain(from_environment), defaults)
+}
+
+/// The credentials of the operator's API: the config's, and the environment's where the config has no key for everything.
+fn operators(config: &Config) -> Operators {
+    let from_environment = || std::env::var(ADMIN_KEY_VARIABLE).ok().filter(|key| !key.is_empty());
+    let of_all = config.admin_key.clone().or_else(|| from_environment().map(Credential::new));
+    let of_all = of_all.map(|key| (ADMIN.to_owned(), key, AdminScopes::all()));
+    let others = config.admin_keys.iter().map(|key| (key.name.clone(), key.secret.clone(), key.scopes));
+    Operators::new(of_all.into_iter().chain(others))
 }
 
 /// The operator's routes.

@@ -7,15 +7,14 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use config::Config;
-use domain::Credential;
 use frontend::admin::Admin;
 use frontend::{Draining, Gateway};
 use limits::Limiter;
 use sandbox::Sandbox;
 use store::{SqliteSettings, SqliteStore, Store};
 use tasks::{
-    AssetStorage, CurrentSetup, Deliverer, HintSettings, Keyring, LateSettings, LateWatcher, Operator, Parts,
-    Reloads, RetentionSettings, Shared, Spool, Sweeper, TaskService, Worker, Writers,
+    AssetStorage, CurrentSetup, Deliverer, Deployment, HintSettings, Keyring, LateSettings, LateWatcher,
+    Operator, Parts, Reloads, RetentionSettings, Shared, Spool, Sweeper, TaskService, Worker, Writers,
 };
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -82,7 +81,7 @@ impl Running {
             registry: registry.clone(),
             draining: Draining::default(),
         };
-        let operator = Operator::new(Arc::clone(&shared), admin_key(config).as_ref()).reloading(reloads);
+        let operator = Operator::new(Arc::clone(&shared), deployment(config)).reloading(reloads);
         let admin_tls = certificate(config.server.admin_tls.as_ref())?;
         let admin_settings = frontend::Settings { tls: admin_tls, ..gateway.settings.clone() };
         let serving = Some(serve((public, admin), (gateway, operator), admin_settings, stopped.clone()));
@@ -258,10 +257,13 @@ fn store_settings(config: &Config) -> SqliteSettings {
     }
 }
 
-/// The operator's key: the config's, else the environment's.
-fn admin_key(config: &Config) -> Option<Credential> {
-    let from_environment = || std::env::var("FILMGATE_ADMIN_KEY").ok().filter(|key| !key.is_empty());
-    config.admin_key.clone().or_else(|| from_environment().map(Credential::new))
+/// What the operator is told of the running program.
+fn deployment(config: &Config) -> Deployment {
+    Deployment {
+        version: env!("CARGO_PKG_VERSION"),
+        store: "embedded",
+        currency: config.ledger.currency.clone(),
+    }
 }
 
 fn parts(

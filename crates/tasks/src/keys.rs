@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use domain::{Access, Client, ClientLimits, Failure, FailureKind, Money, OwnerId};
 use sha2::{Digest as _, Sha256};
-use store::{KeyRecord, StoreError, Store};
+use store::{KeyRecord, Store, StoreError};
 use subtle::ConstantTimeEq as _;
 
 use crate::clock;
@@ -96,6 +96,16 @@ impl Declared {
         self.by_owner.get(&client.owner).cloned().ok_or_else(wrong_key)
     }
 
+    /// The clients of all of them.
+    pub(crate) fn clients(&self) -> impl Iterator<Item = &Client> {
+        self.by_owner.values()
+    }
+
+    /// What a key of the store may use that says nothing of it.
+    pub(crate) fn defaults(&self) -> ClientLimits {
+        self.defaults
+    }
+
     /// The client of the key that has that name.
     pub(crate) fn named(&self, name: &str) -> Option<&Client> {
         self.by_owner.get(&OwnerId::new(format!("{DECLARED}{name}")))
@@ -122,7 +132,7 @@ impl Keyring {
         // The index has found the row by the digest; the comparison in constant time does not rely on how.
         let record =
             record.filter(|record| bool::from(record.digest.ct_eq(&digest)) && record.revoked_at.is_none());
-        record.map(|record| client(record, setup.keys.defaults)).ok_or_else(wrong_key)
+        record.map(|record| client_of(record, setup.keys.defaults)).ok_or_else(wrong_key)
     }
 
     /// Makes a key and returns it with its record; this is the only time that the key can be read.
@@ -163,7 +173,13 @@ fn wrong_key() -> Failure {
     Failure::new(FailureKind::Unauthorized, "missing or invalid API key")
 }
 
-fn client(record: KeyRecord, defaults: ClientLimits) -> Client {
+/// The name of the key that an owner has in the config, if it has one there.
+pub(crate) fn declared_name(owner: &OwnerId) -> Option<&str> {
+    owner.as_str().strip_prefix(DECLARED)
+}
+
+/// The client of a key of the store.
+pub(crate) fn client_of(record: KeyRecord, defaults: ClientLimits) -> Client {
     let limits = ClientLimits {
         requests_per_minute: record.requests_per_minute.unwrap_or(defaults.requests_per_minute),
         concurrent_tasks: record.concurrent_tasks.unwrap_or(defaults.concurrent_tasks),

@@ -1,54 +1,72 @@
-//! What the operator may do over the network, with a key of its own.
+//! What the operator may do over the network, with a credential of its own.
 
 mod accounts;
+mod credentials;
+mod deliveries;
+mod keys;
+mod late;
+mod ledger;
+mod limits;
+mod page;
+mod schema;
+mod span;
+mod status;
 mod task_view;
+mod tasks;
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use domain::{AccountName, Credential, Failure, FailureKind, TaskId};
+use domain::{AccountName, Failure, FailureKind};
 use routing::Condition;
+use schemars::JsonSchema;
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
-use store::DeliveryState;
-use subtle::ConstantTimeEq as _;
 
+use crate::clock;
 use crate::daily::Days;
 use crate::explain::{Circumstances, Explanation, Question, explain_under};
 use crate::reload::{Reloaded, Reloads};
 use crate::shared::{Shared, store_failure};
 
 pub use accounts::AccountView;
+pub use credentials::{Grant, NewToken, NotDerived, Operators, Token};
+pub use deliveries::{DeliveryQuery, DeliveryStateName, DeliveryView, Replayed};
+pub use keys::{CreatedKey, KeyView, KeyWish, TodayView};
+pub use late::LateView;
+pub use ledger::{
+    HeldView, LedgerQuery, RowView, Settle, Settled, SummedBy, TotalView, TotalsQuery, Verdict, WorkQuery,
+    WorkView,
+};
+pub use limits::{LimitKind, LimitQuery, LimitView};
+pub use page::{Listed, Page};
+pub(crate) use schema::{Amount, ResultScope};
+pub use span::{span_end, span_start};
+pub use status::StatusView;
 pub use task_view::{AttemptView, FailureView, TaskView};
+pub use tasks::{QuarantinedView, StateName, TaskDetails, TaskQuery, TaskRow};
 
 /// The service behind the operator's API. Cheap to clone.
 #[derive(Clone)]
 pub struct Operator {
     shared: Arc<Shared>,
-    key_digest: Option<[u8; 32]>,
+    deployment: Arc<Deployment>,
+    started: Instant,
     reloads: Option<Reloads>,
 }
 
-/// A message to a client's own server, as the operator sees it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct DeliveryView {
-    /// What the receiver knows repetitions by.
-    pub id: String,
-    /// Whose end it tells.
-    pub task: String,
-    /// `waiting`, `delivered` or `dead`.
-    pub state: &'static str,
-    /// How often it was tried.
-    pub tries: u32,
-    /// What became of the last try, if it failed.
-    pub last_error: Option<String>,
-    /// Where it goes.
-    pub url: String,
-    /// When its task ended, in milliseconds since the Unix epoch.
-    pub created_at_ms: i64,
+/// What the running program is.
+#[derive(Debug, Clone, Default)]
+pub struct Deployment {
+    /// Its version.
+    pub version: &'static str,
+    /// How tasks are kept: `embedded` or `postgres`.
+    pub store: &'static str,
+    /// What the ledger is in.
+    pub currency: String,
 }
 
 /// What came of reading the configuration again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ReloadView {
     /// `applied`, or `unchanged` if it says what it said before.
     pub outcome: &'static str,
@@ -59,9 +77,9 @@ pub struct ReloadView {
 }
 
 impl Operator {
-    /// The operator's service over `shared`. Without a `key` nobody is the operator.
-    pub fn new(shared: Arc<Shared>, key: Option<&Credential>) -> Self {
-        Self { shared, key_digest: key.map(|key| Sha256::digest(key.expose()).into()), reloads: None }
+    /// The operator's service over `shared`, which has just been started.
+    pub fn new(shared: Arc<Shared>, deployment: Deployment) -> Self {
+        Self { shared, deployment: Arc::new(deployment), started: Instant::now(), reloads: None }
     }
 
     /// The same, who may also have the configuration read again, where somebody does that.
@@ -70,25 +88,20 @@ impl Operator {
         Self { reloads, ..self }
     }
 
-    /// Whether who presented that key may go on. Takes the same time for every wrong key.
-    pub fn authorize(&self, presented: Option<&str>) -> Result<(), Failure> {
-        let refused = |text| Err(Failure::new(FailureKind::Unauthorized, text));
-        let Some(expected) = &self.key_digest else {
-            return refused("the operator's API has no key: set server.admin_key");
-        };
-        let presented: [u8; 32] = Sha256::digest(presented.unwrap_or_default()).into();
-        if bool::from(presented.ct_eq(expected)) {
-            Ok(())
-        } else {
-            refused("missing or invalid operator key")
-        }
+    /// Who presents that credential, and what they may do.
+    ///
+    /// # Errors
+    /// The same for all that is not a good credential.
+    pub fn authenticate(&self, presented: Option<&str>) -> Result<Grant, Failure> {
+        self.shared.setup.get().operators.authenticate(presented, clock::now())
     }
 
-    /// The task of that id, whoever it belongs to.
-    pub async fn task(&self, id: &str) -> Result<TaskView, Failure> {
-        let found = self.shared.store.load(&TaskId::new(id)).await.map_err(|error| store_failure(&error))?;
-        let unknown = || Failure::new(FailureKind::NotFound, "no task of that id");
-        found.map(|task| TaskView::of(&task)).ok_or_else(unknown)
+    /// A token that may do what `wish` says, for whoever has that grant.
+    ///
+    /// # Errors
+    /// If it would do more than the grant allows, or cannot be.
+    pub fn derive_token(&self, grant: &Grant, wish: &NewToken) -> Result<Token, NotDerived> {
+        grant.derive(wish, clock::now())
     }
 
     /// What would become of a request now.
@@ -128,35 +141,5 @@ impl Operator {
             Some(Reloaded::Failed { problems }) => Err(Failure::invalid("config", problems.join("\n"))),
             None => Err(Failure::new(FailureKind::Overloaded, "nobody reads the configuration here")),
         }
-    }
-
-    /// Up to `max` messages in that state, latest first.
-    pub async fn deliveries(&self, state: &str, max: usize) -> Result<Vec<DeliveryView>, Failure> {
-        let Some(state) = DeliveryState::parse(state) else {
-            return Err(Failure::invalid("state", "state: one of waiting, delivered, dead"));
-        };
-        let listed = self.shared.store.deliveries(state, max).await.map_err(|error| store_failure(&error))?;
-        let view = |delivery: store::Delivery| DeliveryView {
-            id: delivery.message.id,
-            task: delivery.task.as_str().to_owned(),
-            state: delivery.state.as_str(),
-            tries: delivery.tries,
-            last_error: delivery.last_error,
-            url: delivery.message.url,
-            created_at_ms: delivery.created_at.as_millis(),
-        };
-        Ok(listed.into_iter().map(view).collect())
-    }
-
-    /// Makes dead messages due at once, with all their tries before them: the one of that id, or all. How many there were;
-    /// one that is not dead is a failure.
-    pub async fn replay(&self, id: Option<&str>) -> Result<u64, Failure> {
-        let replayed =
-            self.shared.store.replay_deliveries(id).await.map_err(|error| store_failure(&error))?;
-        if replayed == 0 && id.is_some() {
-            return Err(Failure::new(FailureKind::NotFound, "no dead delivery of that id"));
-        }
-        self.shared.wake_deliverer.notify_one();
-        Ok(replayed)
     }
 }

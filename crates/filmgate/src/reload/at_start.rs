@@ -8,6 +8,8 @@ use serde_json::{Map, Value};
 
 use super::Inputs;
 
+/// Of `server`, what a reload applies.
+const SERVER_APPLIED: [&str; 2] = ["admin_key", "admin_keys"];
 /// Of `callbacks`, what a reload applies.
 const CALLBACKS_APPLIED: [&str; 1] = ["secrets"];
 /// Of `limits`, what a reload applies: what is counted, not where.
@@ -64,7 +66,7 @@ impl AtStart {
             notes: _,
         } = config;
         let sections = [
-            ("server", plain(server, &[])),
+            ("server", plain(server, &SERVER_APPLIED)),
             ("data_dir", plain(data_dir, &[])),
             ("media_dir", plain(media_dir, &[])),
             ("store", plain(store, &[])),
@@ -186,7 +188,9 @@ mod tests {
     fn others(said: &Value) -> Vec<Value> {
         match said {
             Value::Bool(said) => vec![json!(!said)],
-            Value::Number(said) => vec![json!(said.as_u64().unwrap_or(0) + 1), json!(0.5), said.clone().into()],
+            Value::Number(said) => {
+                vec![json!(said.as_u64().unwrap_or(0) + 1), json!(0.5), said.clone().into()]
+            }
             Value::String(said) => {
                 let digits = said.find(|c: char| !c.is_ascii_digit()).unwrap_or(0);
                 let more = said[..digits].parse().map(|n: u64| format!("{}{}", n + 1, &said[digits..]));
@@ -204,6 +208,7 @@ mod tests {
     fn list(path: &str) -> Option<Value> {
         Some(match path {
             "keys" => json!([{ "name": "k", "key": "env:K" }]),
+            "server.admin_keys" => json!([{ "name": "a", "key": "env:ADMIN_K", "scopes": ["read"] }]),
             "traces.headers" => json!([{ "name": "authorization", "value": "env:K" }]),
             "models" => json!([{ "name": "m", "scope": "images" }]),
             "accounts" => {
@@ -270,10 +275,10 @@ mod tests {
     #[test]
     fn what_a_file_holds_counts_as_what_the_key_says_that_names_it() {
         let folder = tempfile::tempdir().unwrap();
-        let (file, key) = (folder.path().join("filmgate.yaml"), folder.path().join("admin.key"));
+        let (file, key) = (folder.path().join("filmgate.yaml"), folder.path().join("callback.key"));
         std::fs::write(
             &file,
-            json!({ "server": { "admin_key": format!("file:{}", key.display()) } }).to_string(),
+            json!({ "server": { "callback_key": format!("file:{}", key.display()) } }).to_string(),
         )
         .unwrap();
         let at_start = |secret: &str| {
@@ -282,8 +287,8 @@ mod tests {
             let config = source::load_in(&file, &recorder).unwrap();
             AtStart::of(&config, &recorder.inputs())
         };
-        let first = at_start("the-first-key-of-the-operator");
-        assert_eq!(first.changed(&at_start("the-second-key-of-the-operator")), ["server.admin_key"]);
-        assert_eq!(first.changed(&at_start("the-first-key-of-the-operator")), [""; 0]);
+        let first = at_start("the-first-key-of-callbacks");
+        assert_eq!(first.changed(&at_start("the-second-key-of-callbacks")), ["server.callback_key"]);
+        assert_eq!(first.changed(&at_start("the-first-key-of-callbacks")), [""; 0]);
     }
 }

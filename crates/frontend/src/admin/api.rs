@@ -15,9 +15,6 @@ use crate::body::Answer;
 
 /// Where it is.
 pub(super) const PREFIX: &str = "/admin/";
-/// Messages in one answer.
-const DELIVERIES_MAX: usize = 1000;
-const DELIVERIES_USUAL: usize = 100;
 
 /// A longer body of a request is not read.
 const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -45,19 +42,22 @@ async fn try_answer(
     head: &Parts,
     body: impl Future<Output = Result<Bytes, Failure>>,
 ) -> Result<Value, Failure> {
-    operator.authorize(bearer(&head.headers))?;
+    let grant = operator.authenticate(bearer(&head.headers))?;
+    if grant.scopes != domain::AdminScopes::all() {
+        return Err(Failure::new(FailureKind::Unauthorized, "this key may not do everything"));
+    }
     let path = head.uri.path().strip_prefix(PREFIX).unwrap_or_default();
     let segments: Vec<&str> = path.split('/').collect();
     match (head.method.as_str(), segments.as_slice()) {
-        ("GET" | "HEAD", ["accounts"]) => Ok(json!({ "accounts": operator.accounts().await? })),
+        ("GET" | "HEAD", ["accounts"]) => Ok(json!(operator.accounts(None, None).await?)),
         ("POST", ["accounts", name, "drain"]) => Ok(json!(operator.drain(name).await?)),
         ("POST", ["accounts", name, "resume"]) => Ok(json!(operator.resume(name).await?)),
         ("GET" | "HEAD", ["tasks", id]) => Ok(json!(operator.task(id).await?)),
         ("POST", ["reload"]) => Ok(json!(operator.reload().await?)),
         ("POST", ["explain"]) => Ok(json!(operator.explain(&question(&body.await?)?).await?)),
         ("GET" | "HEAD", ["deliveries"]) => deliveries(operator, head.uri.query().unwrap_or_default()).await,
-        ("POST", ["deliveries", "replay"]) => Ok(json!({ "replayed": operator.replay(None).await? })),
-        ("POST", ["deliveries", id, "replay"]) => Ok(json!({ "replayed": operator.replay(Some(id)).await? })),
+        ("POST", ["deliveries", "replay"]) => Ok(json!(operator.replay(None).await?)),
+        ("POST", ["deliveries", id, "replay"]) => Ok(json!(operator.replay(Some(id)).await?)),
         (
             _,
             ["accounts" | "deliveries" | "explain" | "reload"]
@@ -72,11 +72,10 @@ async fn try_answer(
 
 async fn deliveries(operator: &Operator, query: &str) -> Result<Value, Failure> {
     let state = parameter(query, "state").unwrap_or("dead");
-    let max = parameter(query, "max").map_or(Ok(DELIVERIES_USUAL), str::parse);
-    let in_bounds = max.ok().filter(|max| (1..=DELIVERIES_MAX).contains(max));
-    let wrong = || Failure::invalid("max", format!("max: a number from 1 to {DELIVERIES_MAX}"));
-    let deliveries = operator.deliveries(state, in_bounds.ok_or_else(wrong)?).await?;
-    Ok(json!({ "deliveries": deliveries }))
+    let max = parameter(query, "max").and_then(|max| max.parse::<usize>().ok());
+    let query = serde_json::from_value(json!({ "state": state, "max": max }));
+    let query = query.map_err(|error| Failure::invalid("state", error.to_string()))?;
+    Ok(json!(operator.deliveries(&query).await?))
 }
 
 fn question(body: &[u8]) -> Result<Question, Failure> {

@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Access, AccountName, ClientLimits, Credential};
+use domain::{Access, AccountName, AdminScopes, ClientLimits, Credential};
 use frontend::{Draining, Gateway, Settings, StartError};
 use limits::{Limiter, LocalLimiter};
 use prometheus::{Registry, TextEncoder};
 use routing::{Candidate, Catalogue, Policy, Route, Router};
 use store::{SqliteSettings, SqliteStore, Tasks};
 use tasks::{
-    AssetStorage, CurrentSetup, Declared, DeclaredKey, Keyring, LateSettings, Operator, Parts,
-    RetentionSettings, Setup, Shared, Spool, TaskService, Worker,
+    AssetStorage, CurrentSetup, Declared, DeclaredKey, Deployment, Keyring, LateSettings, Operator,
+    Operators, Parts, RetentionSettings, Setup, Shared, Spool, TaskService, Worker,
 };
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -101,7 +101,7 @@ impl House {
             Arc::new(SqliteStore::open(dir.path().join("tasks.db"), SqliteSettings::default()).unwrap());
         let shared = shared((store.clone(), setup.clone()), dir.path(), limiter.clone(), &registry).await;
         let tasks = TaskService::new(shared.clone());
-        let operator = Operator::new(shared.clone(), Some(&Credential::new(OPERATOR_KEY)));
+        let operator = Operator::new(shared.clone(), Deployment::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let draining = Draining::default();
@@ -251,7 +251,13 @@ fn setup() -> CurrentSetup {
     let candidates = vec![Candidate::new(AccountName::new("nobody"), "m")];
     let route = Route { model: "veo3.1".to_owned(), policy: Policy::default(), candidates };
     let keys = declared();
-    CurrentSetup::new(Setup { keys, ..Setup::new(Catalogue::builtin(), Router::new([route], 50), []) })
+    let of_all = ("admin".to_owned(), Credential::new(OPERATOR_KEY), AdminScopes::all());
+    let operators = Operators::new([of_all]);
+    CurrentSetup::new(Setup {
+        keys,
+        operators,
+        ..Setup::new(Catalogue::builtin(), Router::new([route], 50), [])
+    })
 }
 
 fn declared() -> Declared {

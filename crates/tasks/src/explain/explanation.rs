@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use domain::{AccountName, Failure, FailureKind, ModelSpec, Money};
 use routing::{Rank, Reason, Rejection};
+use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::operator::Amount;
+
 /// What would become of a request.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Explanation {
     /// What is asked for, and what that is.
     pub model: ModelShown,
@@ -21,6 +24,7 @@ pub struct Explanation {
     /// The order.
     pub strategy: Decided<&'static str>,
     /// What the task may cost at most, over all attempts that may have to be paid; absent if there is no bound.
+    #[schemars(with = "Option<Decided<Amount>>")]
     pub price_max: Option<Decided<Money>>,
     /// Submissions at most; absent if the bound of all tasks holds.
     pub attempts_max: Option<u32>,
@@ -33,6 +37,7 @@ pub struct Explanation {
     /// Whose chance it is, as it was asked; each task has its own, which nobody knows before it is made.
     pub seed: Option<String>,
     /// What would be set aside at accept.
+    #[schemars(with = "Option<Amount>")]
     pub reserved: Option<Money>,
     /// Who would be tried, in order.
     pub candidates: Vec<Considered>,
@@ -41,7 +46,7 @@ pub struct Explanation {
 }
 
 /// The model of a request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ModelShown {
     /// As it was asked for; absent if the scope's default serves.
     pub asked: Option<String>,
@@ -56,7 +61,7 @@ pub struct ModelShown {
 }
 
 /// What would happen to a request now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// It is submitted to the first of the candidates that takes it.
@@ -70,16 +75,17 @@ pub enum Outcome {
 }
 
 /// What a client is told whose request is not accepted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Refused {
     /// The class of the failure.
+    #[schemars(with = "String")]
     pub code: FailureKind,
     /// The sentence.
     pub message: String,
 }
 
 /// Something with the one who decided it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Decided<T> {
     /// What.
     pub value: T,
@@ -88,7 +94,7 @@ pub struct Decided<T> {
 }
 
 /// Who may decide.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum By {
     /// The request.
@@ -111,9 +117,10 @@ impl By {
 }
 
 /// A way to serve the request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Way {
     /// The account.
+    #[schemars(with = "String")]
     pub account: AccountName,
     /// Its provider; empty if the account is not configured.
     pub provider: String,
@@ -128,13 +135,14 @@ pub struct Way {
     /// Its share of the work, where chance decides.
     pub weight: u32,
     /// What it costs; absent if that cannot be told.
+    #[schemars(with = "Option<Amount>")]
     pub price: Option<Money>,
     /// How long it lately took to a result, in milliseconds; absent if nobody knows.
     pub time_to_result_ms: Option<u64>,
 }
 
 /// A way that would be tried.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Considered {
     /// Which.
     #[serde(flatten)]
@@ -146,7 +154,7 @@ pub struct Considered {
 }
 
 /// A way that would not be tried.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct LeftOut {
     /// Which.
     #[serde(flatten)]

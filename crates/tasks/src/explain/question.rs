@@ -3,15 +3,18 @@
 use std::sync::Arc;
 
 use domain::{Access, Draft, DraftInput, DraftMedia, Failure, OutputSpec, Preference, Scope};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::Setup;
+use crate::operator::ResultScope;
 
 /// A request that is only asked about. Its default is one for a video of a cat.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Question {
     /// The kind of result.
+    #[schemars(with = "ResultScope")]
     pub scope: Scope,
     /// The public model; the scope's default if absent.
     pub model: Option<String>,

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use domain::{Account, AccountName, Failure, FailureKind, Money};
 use limits::LimitKey;
 use routing::{Candidate, OutReason, Standing};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Operator;
+use super::page::{self, Listed, Page};
 use crate::Setup;
 use crate::daily::Days;
 use crate::shared::store_failure;
@@ -17,7 +19,7 @@ use crate::shared::store_failure;
 const LEAST: Money = Money::from_billionths(1);
 
 /// An account and how it does.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct AccountView {
     /// The operator's name for it.
     pub name: String,
@@ -45,17 +47,34 @@ pub struct AccountView {
     pub time_to_result_ms: BTreeMap<String, u64>,
 }
 
+impl Listed for AccountView {
+    const PLURAL: &'static str = "accounts";
+}
+
 impl Operator {
     /// All accounts, by name.
-    pub async fn accounts(&self) -> Result<Vec<AccountView>, Failure> {
+    pub async fn accounts(
+        &self,
+        after: Option<&str>,
+        max: Option<usize>,
+    ) -> Result<Page<AccountView>, Failure> {
+        let max = page::size(max)?;
+        Ok(Page::of_all(self.all_accounts().await?, after, max, |view| &view.name))
+    }
+
+    /// The account of that name.
+    pub async fn account(&self, name: &str) -> Result<AccountView, Failure> {
+        let all = self.all_accounts().await?;
+        all.into_iter().find(|view| view.name == name).ok_or_else(|| unknown(name))
+    }
+
+    async fn all_accounts(&self) -> Result<Vec<AccountView>, Failure> {
         let setup = self.shared.setup.get();
         let days = Days::today(&self.shared, &setup).await.map_err(|error| store_failure(&error))?;
         let in_use = self.in_use(&setup).await;
         let waiting: HashMap<AccountName, usize> = self.shared.waiting.lengths().into_iter().collect();
         let view = |account: &Arc<Account>| self.view(&setup, account, (&days, &in_use, &waiting));
-        let mut views: Vec<AccountView> = setup.accounts.values().map(view).collect();
-        views.sort_by(|one, other| one.name.cmp(&other.name));
-        Ok(views)
+        Ok(setup.accounts.values().map(view).collect())
     }
 
     /// From now on the account gets no new work; what it works on goes on. Until it is resumed, in every
@@ -88,8 +107,7 @@ impl Operator {
 
     async fn changed(&self, setup: &Setup, name: &str) -> Result<AccountView, Failure> {
         self.shared.metrics.accounts.standings(&self.shared.health.standings(setup));
-        let all = self.accounts().await?;
-        all.into_iter().find(|view| view.name == name).ok_or_else(|| unknown(name))
+        self.account(name).await
     }
 
     fn view(

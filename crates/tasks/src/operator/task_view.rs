@@ -1,10 +1,13 @@
 //! One task as the operator sees it. What was asked for is the client's own affair: there is no prompt and no input in it.
 
 use domain::{AttemptOutcome, FailureKind, Quote, Task, TaskState, Timestamp};
+use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::schema::Amount;
+
 /// A task without what its client asked for. All times are in milliseconds since the Unix epoch.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct TaskView {
     /// Its public id.
     pub id: String,
@@ -33,17 +36,20 @@ pub struct TaskView {
     /// When it ends at the latest.
     pub deadline_at_ms: i64,
     /// What it may cost.
+    #[schemars(with = "QuoteShape")]
     pub quote: Quote,
     /// What it has cost, once it has ended and that is certain.
+    #[schemars(with = "Option<Amount>")]
     pub spent: Option<String>,
     /// Submissions, oldest first.
     pub attempts: Vec<AttemptView>,
 }
 
 /// Why a task failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct FailureView {
     /// The class.
+    #[schemars(with = "String")]
     pub code: FailureKind,
     /// What its client reads.
     pub message: String,
@@ -52,7 +58,7 @@ pub struct FailureView {
 }
 
 /// A submission to an account.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct AttemptView {
     /// 1, 2, 3 ... within the task.
     pub number: u32,
@@ -74,6 +80,30 @@ pub struct AttemptView {
     pub handle: Option<String>,
     /// When the upstream took it.
     pub accepted_at_ms: Option<i64>,
+}
+
+/// What a task may cost, frozen when it was accepted.
+#[derive(JsonSchema)]
+#[schemars(rename = "Quote")]
+#[expect(dead_code, reason = "only the schema of it is used")]
+struct QuoteShape {
+    /// What was set aside: the highest of the prices.
+    reserved: Amount,
+    /// The price of each way to serve it; empty if nothing has a price.
+    prices: Vec<QuotedPriceShape>,
+}
+
+/// What one way to serve a task costs.
+#[derive(JsonSchema)]
+#[schemars(rename = "QuotedPrice")]
+#[expect(dead_code, reason = "only the schema of it is used")]
+struct QuotedPriceShape {
+    /// The account.
+    account: String,
+    /// The provider's own name of the model.
+    upstream_model: String,
+    /// What it costs.
+    price: Amount,
 }
 
 impl TaskView {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use domain::{Account, Call, Credential, Draft, Preference, Timestamp};
 use routing::{Candidate, Catalogue, Policy, Route, Router};
-use tasks::{AccountView, Operator, Outcome, Question, Setup, explain};
+use tasks::{AccountView, Deployment, Operator, Outcome, Question, Setup, explain};
 use translation::fixture::write_call;
 use translation::{PROVIDERS, Provider};
 
@@ -15,7 +15,7 @@ use crate::{always, good};
 const CANARY: &str = "canary-4f1d7c";
 
 fn operator(stage: &Stage) -> Operator {
-    Operator::new(stage.shared.clone(), None)
+    Operator::new(stage.shared.clone(), Deployment::default())
 }
 
 /// What [`draft`] asks for, with that route.
@@ -24,7 +24,7 @@ fn question(route: Option<&str>) -> Question {
 }
 
 async fn seen(operator: &Operator, name: &str) -> AccountView {
-    operator.accounts().await.unwrap().into_iter().find(|account| account.name == name).unwrap()
+    operator.account(name).await.unwrap()
 }
 
 /// The account as soon as it is so.
@@ -108,7 +108,7 @@ async fn every_attempt_of_a_task_is_shown_and_its_prompt_is_not() {
     let made = stage.service.create(&client("owner"), "v2", asked, None).await.unwrap().task;
     let _worker = stage.work();
     stage.ended(&made.id).await;
-    let task = operator(&stage).task(made.id.as_str()).await.unwrap();
+    let task = operator(&stage).task(made.id.as_str()).await.unwrap().task;
     assert_eq!((task.state, task.preference.as_str()), ("succeeded", "priority, account=a|refusing"));
     assert_eq!(
         (task.owner.as_str(), task.dialect.as_str(), task.spent.as_deref()),
