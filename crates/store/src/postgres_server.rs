@@ -3,12 +3,12 @@
 //! A cluster is made once and copied for each server. As root it runs as another user, because the server refuses root.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read as _};
+use std::io::{BufRead, BufReader, Read as _, Write as _};
 use std::net::{IpAddr, TcpListener};
 use std::os::unix::fs::{MetadataExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tempfile::TempDir;
@@ -74,7 +74,7 @@ impl PostgresServer {
     /// Its URL, by the socket; there is no password.
     pub fn url(&self) -> String {
         let folder = self.folder.path().display().to_string().replace('/', "%2F");
-        format!("postgres://postgres@{folder}:{}/postgres", self.port)
+        format!("postgres://postgres@{folder}:{}/template1", self.port)
     }
 
     /// Its URL by the network.
@@ -84,7 +84,7 @@ impl PostgresServer {
     pub fn network_url(&self) -> String {
         let Listen::Address(address) = self.listen else { panic!("it listens on a socket only") };
         let host = if address.is_ipv6() { format!("[{address}]") } else { address.to_string() };
-        format!("postgres://postgres@{host}:{}/postgres?sslmode=disable", self.port)
+        format!("postgres://postgres@{host}:{}/template1?sslmode=disable", self.port)
     }
 
     /// Where its log, its data and its socket are.
@@ -189,7 +189,7 @@ fn template() -> PathBuf {
     let version = Command::new(program("initdb")).arg("--version").output().expect("initdb is a program");
     let version: String =
         String::from_utf8_lossy(&version.stdout).chars().filter(char::is_ascii_alphanumeric).collect();
-    let template = base.join(format!("filmgate-{user}-{version}"));
+    let template = base.join(format!("filmgate-{user}-{version}-one"));
     let lock = File::create(template.with_extension("lock")).expect("a lock beside the template");
     lock.lock().expect("locking the template");
     let data = template.join("data");
@@ -204,9 +204,23 @@ fn template() -> PathBuf {
         let mut initdb = as_server_user(Command::new(program("initdb")));
         let made = run(initdb.args(options).arg("--wal-segsize=1").arg("-D").arg(&half));
         assert!(made.is_ok(), "initdb: {made:?}");
+        keep_one_database(&half);
         fs::rename(&half, &data).expect("naming the template");
     }
     data
+}
+
+/// A copy costs by the number of its files: of three databases two are never used.
+fn keep_one_database(cluster: &Path) {
+    let drop =
+        "UPDATE pg_database SET datistemplate = false\nDROP DATABASE template0\nDROP DATABASE postgres\n";
+    let mut single = as_server_user(Command::new(program("postgres")));
+    single.args(["--single", "-F", "-D"]).arg(cluster).arg("template1");
+    single.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut process = single.spawn().expect("postgres is a program");
+    process.stdin.take().expect("it is piped").write_all(drop.as_bytes()).expect("it reads");
+    let ended = process.wait();
+    assert!(ended.as_ref().is_ok_and(ExitStatus::success), "leaving one database: {ended:?}");
 }
 
 fn free_port(listen: Listen) -> u16 {

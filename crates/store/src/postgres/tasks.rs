@@ -43,9 +43,9 @@ const ADVANCE: &str = "UPDATE tasks
     RETURNING owner, version";
 /// What another try of the same has written would be there as it was to be written.
 const IS_WRITTEN: &str = "SELECT 1 FROM tasks WHERE id = $1 AND version = $2 + 1 AND state_data = $3";
-/// The end of a task: its slot is free, and so is what it does not spend.
+/// What comes back to the owner: the slot of a task that has ended, and what is not spent.
 const FREE: &str =
-    "UPDATE owners SET live_tasks = live_tasks - 1, committed = committed + $2 WHERE owner = $1";
+    "UPDATE owners SET live_tasks = live_tasks - $2, committed = committed + $3 WHERE owner = $1";
 
 /// What is written when a task changes.
 struct Change<'a> {
@@ -284,7 +284,7 @@ async fn write(session: &Session, change: &Change<'_>) -> Result<(String, u64), 
 async fn settle(session: &Session, change: &Change<'_>, owner: &str) -> Result<(), StoreError> {
     let Change { task, row, entries, .. } = change;
     let (id, has_ended) = (task.id.as_str(), row.ended_at.is_some());
-    let billionths: i64 = entries.iter().map(Entry::commits).sum();
+    let (slots, billionths) = (i64::from(has_ended), entries.iter().map(Entry::commits).sum::<i64>());
     let unpaid: Vec<i64> = row.unpaid.iter().map(|number| i64::from(*number)).collect();
     let made: Vec<i64> = row.attempts.iter().map(|attempt| i64::from(attempt.number)).collect();
     let (no_days, no_money) = (!has_ended && unpaid.is_empty(), billionths == 0);
@@ -295,7 +295,7 @@ async fn settle(session: &Session, change: &Change<'_>, owner: &str) -> Result<(
         let [spend, append] = session.prepare([ledger::CHANGE_SPEND, ledger::APPEND]).await?;
         try_join!(
             biased;
-            session.run_unless(!has_ended, &free, [&owner, &billionths]),
+            session.run_unless(!has_ended && no_money, &free, [&owner, &slots, &billionths]),
             session.rows_unless(no_days && no_money, &lock, [&id]),
             session.run_unless(no_days, &give_back, [&id, &has_ended, &unpaid, &made]),
             session.run_unless(no_days, &forget, [&id, &has_ended, &unpaid, &made]),
