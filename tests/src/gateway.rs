@@ -154,6 +154,16 @@ impl Gateway {
         Ok(())
     }
 
+    /// Lets it do nothing, as on a machine that hangs, until [`Self::resume`].
+    pub fn pause(&self) {
+        self.process.signal("STOP");
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        self.process.signal("CONT");
+    }
+
     /// Whether it has ended, by itself or because it was told to.
     pub fn has_ended(&mut self) -> bool {
         self.process.has_ended()

@@ -6,6 +6,7 @@
 mod books;
 mod invariants;
 mod log;
+mod shared_books;
 mod verdict;
 
 pub use books::{Attempt, Books, Delivery, Entry, Owner, StoredTask};

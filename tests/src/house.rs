@@ -2,6 +2,8 @@
 //! the client's own server, a trap. When it has settled, it tells its history.
 
 mod customer;
+mod fleet;
+mod witness;
 
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -17,6 +19,8 @@ use crate::listener::{Listener, Trap};
 use crate::{Client, DEADLINE, Gateway, Options, SandboxOptions, SandboxProcess};
 use crate::{eventually, figures, nameserver, sandbox};
 use customer::Customer;
+pub use fleet::{Fleet, Outcome, REPLICAS};
+pub use witness::{Takeovers, Writes};
 
 /// Where the client's own server is; loopback, but not where the trap is.
 const RECEIVER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);

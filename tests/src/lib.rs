@@ -5,6 +5,7 @@
 //! that stands for them; what they printed is shown when a story fails. Nothing is built here: the binary is the one
 //! that `FILMGATE_BIN` names, else the one beside the tests.
 
+pub mod balancer;
 pub mod begun;
 pub mod client;
 pub mod config;
@@ -19,6 +20,8 @@ pub mod media;
 pub mod metrics;
 pub mod nameserver;
 mod process;
+mod prometheus;
+pub mod psql;
 mod redis;
 mod sandbox;
 pub mod signature;
@@ -28,6 +31,7 @@ mod wait;
 pub use client::{Client, Reply};
 pub use gateway::{Gateway, Options};
 pub use process::{Finished, Process};
+pub use prometheus::{Found, Prometheus};
 pub use redis::Redis;
 pub use sandbox::{Ledger, SandboxOptions, SandboxProcess};
 pub use wait::{DEADLINE, eventually, within};

@@ -76,13 +76,6 @@ pub enum Writers {
     Several,
 }
 
-impl Writers {
-    /// Whether others may write, too.
-    pub(crate) fn are_several(self) -> bool {
-        self == Self::Several
-    }
-}
-
 /// Bounds of the messages to clients' own servers.
 #[derive(Debug, Clone)]
 pub struct CallbackSettings {

@@ -8,8 +8,8 @@ use domain::{
     OwnerId, Quote, QuotedPrice, Scope, Task, TaskEvent, TaskId, TaskState, Timestamp,
 };
 use store::{
-    Admission, Claim, Ending, Heard, IdempotencyKey, Next, SqliteSettings, SqliteStore, StoreError,
-    Store as _, Terms,
+    Admission, Callbacks as _, Claim, Ending, Heard, IdempotencyKey, Next, SqliteSettings, SqliteStore,
+    StoreError, Tasks as _, Terms,
 };
 use tempfile::TempDir;
 

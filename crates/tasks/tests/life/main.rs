@@ -11,6 +11,7 @@ mod idempotency;
 mod localize;
 mod operator;
 mod queueing;
+mod replicas;
 mod resolve;
 mod routing;
 mod spool;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use domain::{
@@ -10,13 +11,14 @@ use domain::{
 };
 use limits::LocalLimiter;
 use routing::{Candidate, Catalogue, Policy, Route, Router};
-use store::{Next, SqliteSettings, SqliteStore, Store, Tasks};
+use store::{Clock, Next, SqliteSettings, SqliteStore, Store, Tasks};
 use tasks::{
     AssetStorage, CurrentSetup, LateSettings, LateWatcher, Parts, RetentionSettings, Settings, Setup, Shared,
     Sweeper, TaskService, Worker, Writers,
 };
 use tempfile::TempDir;
-use tokio::task::AbortHandle;
+use tokio::sync::Notify;
+use tokio::task::{AbortHandle, JoinHandle};
 use upstream::Upstream;
 
 const MODEL: &str = "veo3.1";
@@ -37,7 +39,9 @@ pub(crate) struct Stage {
     setup: CurrentSetup,
     pub(crate) accounts: Vec<Account>,
     settings: Settings,
-    folder: TempDir,
+    folder: Arc<TempDir>,
+    /// By how many seconds the store's clock is ahead.
+    ahead: Arc<AtomicU64>,
 }
 
 /// Stops the worker when the story ends.
@@ -152,12 +156,39 @@ impl Stage {
             attempts_max: 4,
         };
         change(&mut settings);
-        Self::open(accounts, settings, TempDir::new().unwrap()).await
+        Self::open(accounts, settings, Arc::new(TempDir::new().unwrap())).await
     }
 
-    async fn open(accounts: Vec<Account>, settings: Settings, folder: TempDir) -> Self {
+    async fn open(accounts: Vec<Account>, settings: Settings, folder: Arc<TempDir>) -> Self {
         let path = folder.path().join("tasks.db");
-        let store = Arc::new(SqliteStore::open_exclusive(path, SqliteSettings::default()).unwrap());
+        let ahead = Arc::new(AtomicU64::new(0));
+        let clock = Clock::new({
+            let (ahead, system) = (Arc::clone(&ahead), Clock::system());
+            move || system.now().plus(Duration::from_secs(ahead.load(Ordering::Relaxed)))
+        });
+        let store_settings = SqliteSettings { clock, ..SqliteSettings::default() };
+        let store = Arc::new(SqliteStore::open_exclusive(path, store_settings).unwrap());
+        Self::on(store, (accounts, settings), (folder, ahead), "handles.spool").await
+    }
+
+    /// Another process on the same store, as far as the code can tell.
+    pub(crate) async fn beside(&self) -> Self {
+        let its_own = (self.accounts.clone(), self.settings.clone());
+        let ground = (Arc::clone(&self.folder), Arc::clone(&self.ahead));
+        Self::on(Arc::clone(&self.store), its_own, ground, "other.spool").await
+    }
+
+    /// So much time passes for the store, as it does while a process stands still.
+    pub(crate) fn pass(&self, time: Duration) {
+        self.ahead.fetch_add(time.as_secs(), Ordering::Relaxed);
+    }
+
+    async fn on(
+        store: Arc<SqliteStore>,
+        (accounts, settings): (Vec<Account>, Settings),
+        (folder, ahead): (Arc<TempDir>, Arc<AtomicU64>),
+        spool: &str,
+    ) -> Self {
         let setup = CurrentSetup::new(setup_of(&accounts));
         let limiter = Arc::new(LocalLimiter::new(100));
         let parts = Parts {
@@ -171,13 +202,13 @@ impl Stage {
             }),
             limiter: Arc::clone(&limiter) as Arc<dyn limits::Limiter>,
             assets: AssetStorage::new(folder.path().join("assets")),
-            spool: tasks::Spool::open(&folder.path().join("handles.spool"), 1 << 20).unwrap(),
+            spool: tasks::Spool::open(&folder.path().join(spool), 1 << 20).unwrap(),
             settings: settings.clone(),
         };
         let registry = prometheus::Registry::new();
         let shared = Shared::new(parts, &registry).await.unwrap();
         let service = TaskService::new(Arc::clone(&shared));
-        Self { service, shared, store, limiter, registry, setup, accounts, settings, folder }
+        Self { service, shared, store, limiter, registry, setup, accounts, settings, folder, ahead }
     }
 
     /// From now on another setup counts: the one of the start, changed.
@@ -221,6 +252,18 @@ impl Stage {
         of_account.map(|metric| metric.get_gauge().get_value()).sum()
     }
 
+    /// Whether an account stands so, as operators see it.
+    pub(crate) fn stands(&self, account: &str, standing: &str) -> bool {
+        let families = self.registry.gather();
+        let stands = families.iter().filter(|family| family.name() == "filmgate_account_standing");
+        let of_both = stands.flat_map(|family| family.get_metric()).filter(|metric| {
+            [account, standing]
+                .iter()
+                .all(|value| metric.get_label().iter().any(|pair| pair.value() == *value))
+        });
+        of_both.map(|metric| metric.get_gauge().get_value()).sum::<f64>() > 0.0
+    }
+
     /// Waits until so many tasks wait for that account.
     pub(crate) async fn until_queued(&self, account: &str, expected: f64) {
         let look = async {
@@ -248,6 +291,14 @@ impl Stage {
     pub(crate) fn work(&self) -> Working {
         let worker = Worker::new(Arc::clone(&self.shared));
         Working(tokio::spawn(worker.run(std::future::pending())).abort_handle())
+    }
+
+    /// The same until it is told to stop.
+    pub(crate) fn work_until_told(&self) -> (Arc<Notify>, JoinHandle<()>) {
+        let stop = Arc::new(Notify::new());
+        let worker = Worker::new(Arc::clone(&self.shared));
+        let told = Arc::clone(&stop);
+        (stop, tokio::spawn(worker.run(async move { told.notified().await })))
     }
 
     /// Watches ended tasks.

@@ -1,0 +1,256 @@
+//! Several gateways on one store and one set of limits, behind a balancer, and all that lives on around them.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use store::postgres_server::{Listen, PostgresServer};
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+
+use super::customer::Customer;
+use super::witness::{Takeovers, Witness, Writes};
+use super::{CALLBACK_SECRET, RECEIVER};
+use crate::balancer::Balancer;
+use crate::history::{Ask, Books, Generation, History, Traps, Verdict};
+use crate::listener::Listener;
+use crate::{
+    Client, Gateway, Options, Redis, SandboxOptions, SandboxProcess, config, eventually, nameserver, sandbox,
+};
+
+/// How many gateways there are.
+pub const REPLICAS: usize = 3;
+/// What the roles of the replicas in the database begin with.
+const WRITER: &str = "replica";
+/// What the addresses are made from that upstreams are told; the same for all.
+const CALLBACK_KEY: &str = "the-key-of-callback-addresses-of-all-replicas";
+/// What a server needs that loses nothing: the gateway refuses others.
+const DURABLE: [&str; 2] = ["fsync=on", "full_page_writes=on"];
+
+/// The fleet.
+pub struct Fleet {
+    /// The upstream.
+    pub sandbox: SandboxProcess,
+    /// The gateways.
+    pub gateways: Vec<Gateway>,
+    /// Where the limits are counted.
+    pub redis: Redis,
+    /// The database.
+    pub postgres: PostgresServer,
+    balancer: Balancer,
+    witness: Witness,
+    receiver: Listener,
+    customer: Customer,
+    texts: Vec<(String, String)>,
+    _media: TempDir,
+}
+
+/// What became of a run.
+#[derive(Debug)]
+pub struct Outcome {
+    /// What was found in the history.
+    pub verdict: Verdict,
+    /// What was seen of all writes.
+    pub writes: Writes,
+    /// How long it took from faults to takeovers.
+    pub takeovers: Vec<Takeovers>,
+    /// How many tasks there were.
+    pub tasks: usize,
+    /// How many of them were ever in doubt.
+    pub in_doubt: i64,
+}
+
+impl Fleet {
+    /// Three gateways; their upstream makes these faults. `change` changes the config of all.
+    pub async fn start(faults: &str, change: impl Fn(&mut Value)) -> Self {
+        let options =
+            SandboxOptions { faults: faults.to_owned(), generation_s: 0.4, ..SandboxOptions::default() };
+        let (sandbox, redis, balancer) =
+            (SandboxProcess::with(options).await, Redis::start().await, Balancer::start().await);
+        let postgres = PostgresServer::start(Listen::Address(Ipv4Addr::LOCALHOST.into()), &DURABLE);
+        let witness = Witness::prepare(&postgres.url(), WRITER, REPLICAS);
+        let media = tempfile::tempdir().expect("a folder for media");
+        let mut base = config::config(&sandbox.url());
+        base["media_dir"] = json!(media.path());
+        base["limits"]["shared"] = redis.shared(3);
+        base["server"] = json!({
+            "public_url": balancer.url(), "callback_key": "env:CALLBACK_KEY", "drain_delay": "1s", "drain_timeout": "10s",
+        });
+        base["egress"] = json!({
+            "allow": [RECEIVER.to_string()],
+            "nameservers": [nameserver::start().await.to_string()],
+        });
+        base["callbacks"] = json!({ "allow_http": true, "secrets": ["env:CALLBACK_SECRET"], "retry_after": "50ms", "timeout": "2s" });
+        change(&mut base);
+        let mut gateways = Vec::new();
+        for number in 0..REPLICAS {
+            let mut config = base.clone();
+            config["store"]["postgres"]["url"] = json!("env:DATABASE_URL");
+            let url = postgres.network_url().replace("postgres@", &format!("{WRITER}{number}@"));
+            let options = Options::config(config)
+                .variable("DATABASE_URL", &url)
+                .variable("CALLBACK_KEY", CALLBACK_KEY)
+                .variable("CALLBACK_SECRET", CALLBACK_SECRET);
+            gateways.push(Gateway::start(options).await);
+            if number == 0 {
+                witness.watch();
+            }
+        }
+        for gateway in &gateways {
+            balancer.add(gateway.url(), gateway.operator());
+        }
+        let receiver = Listener::by_path(RECEIVER).await;
+        let customer = Customer::default();
+        let texts = Vec::new();
+        let fleet = Self {
+            sandbox,
+            gateways,
+            redis,
+            postgres,
+            balancer,
+            witness,
+            receiver,
+            customer,
+            texts,
+            _media: media,
+        };
+        fleet.until_ready(REPLICAS).await;
+        fleet
+    }
+
+    /// Waits until so many gateways get connections.
+    pub async fn until_ready(&self, count: usize) {
+        let what = format!("{count} ready replicas");
+        eventually(&what, async || (self.balancer.ready() == count).then_some(())).await;
+    }
+
+    /// A client of whichever gateway is ready.
+    pub fn client(&self) -> Client {
+        Client::new(&self.balancer.url(), self.gateways[0].key())
+    }
+
+    /// The client wants so many pictures more, asks whichever gateway is ready, and asks again for what it has no answer to.
+    pub fn ask(&mut self, count: usize, faults: &[&str], asking: &mut JoinSet<()>) {
+        for _ in 0..count {
+            let mut bodies = self.customer.bodies();
+            let number = bodies.len();
+            let prompt = format!("wish {number} {}", faults[number % faults.len()]);
+            let mut body = config::image(&prompt);
+            if number % 3 == 0 {
+                body["notify_hook"] = format!("{}/200", self.receiver.url()).into();
+            }
+            bodies.push(body);
+            let key = Some(format!("wish-{number}"));
+            self.customer.log().asks.push(Ask { prompt, key, answers: Vec::new() });
+        }
+        let customer = self.customer.clone();
+        let client = self.client();
+        asking.spawn(async move { _ = customer.ask(&client, 1).join_all().await });
+    }
+
+    /// The client reads all that has not ended, once, at whichever gateway is ready.
+    pub async fn read(&self) {
+        self.customer.read(&self.client()).await;
+    }
+
+    /// Notes that something of that kind has happened to a gateway; how many tasks it held.
+    pub fn note_fault(&self, number: usize, kind: &str) -> usize {
+        self.witness.note_fault(&writer(number), kind)
+    }
+
+    /// Waits until a gateway holds a task; false if it never does within that time.
+    pub async fn holds_a_task(&self, number: usize, within: Duration) -> bool {
+        let held = async {
+            while self.witness.held(&writer(number)) == 0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(within, held).await.is_ok()
+    }
+
+    /// Starts a gateway that has ended, or that is killed now; it is reached elsewhere then.
+    pub async fn restart(&mut self, number: usize) {
+        self.gateways[number].kill();
+        self.keep_texts(number);
+        self.gateways[number].restart().await;
+        self.balancer.add(self.gateways[number].url(), self.gateways[number].operator());
+    }
+
+    /// Tells a gateway to stop, as Kubernetes does when it replaces one, and starts it again when it has ended.
+    ///
+    /// # Panics
+    /// If it does not end well.
+    pub async fn roll(&mut self, number: usize) {
+        self.gateways[number].terminate();
+        let status = self.gateways[number].exit().await;
+        assert!(status.success(), "replica {number} ended with {status}");
+        self.restart(number).await;
+        self.until_ready(REPLICAS).await;
+    }
+
+    fn keep_texts(&mut self, number: usize) {
+        let gateway = &self.gateways[number];
+        self.texts.push((format!("stderr of replica {number}"), gateway.stderr()));
+        self.texts.push((format!("stdout of replica {number}"), gateway.stdout()));
+    }
+
+    /// Lets everything come to its end, stops all gateways, and tells what was seen.
+    ///
+    /// # Panics
+    /// If something does not come to its end.
+    pub async fn settle(mut self) -> (Outcome, History) {
+        self.until_ready(REPLICAS).await;
+        let client = self.client();
+        eventually("an answer to every ask", async || {
+            self.customer.ask(&client, 1).join_all().await;
+            assert_eq!(self.customer.refusals(), [0; 0], "what the client may ask is refused");
+            self.customer.unanswered().is_empty().then_some(())
+        })
+        .await;
+        eventually("the end of every task", async || {
+            self.customer.read(&client).await;
+            (self.customer.unended().is_empty() && self.witness.unfinished() == 0).then_some(())
+        })
+        .await;
+        for number in 0..REPLICAS {
+            self.gateways[number].terminate();
+            let status = self.gateways[number].exit().await;
+            assert!(status.success(), "replica {number} ended with {status}");
+            self.keep_texts(number);
+        }
+        let history = self.history().await;
+        let outcome = Outcome {
+            verdict: history.check(),
+            writes: self.witness.writes(),
+            takeovers: self.witness.takeovers(),
+            tasks: history.books.tasks.len(),
+            in_doubt: self.witness.ever_in("unknown"),
+        };
+        (outcome, history)
+    }
+
+    async fn history(&mut self) -> History {
+        let ledger = self.sandbox.ledger().await;
+        let text = |entry: &Value, name: &str| entry[name].as_str().unwrap_or_default().to_owned();
+        let generation = |entry: &Value| Generation { id: text(entry, "id"), prompt: text(entry, "prompt") };
+        History {
+            log: self.customer.log().clone(),
+            generations: ledger.entries().iter().map(generation).collect(),
+            books: Books::of_database(&self.postgres.url()),
+            heard: self.receiver.heard(),
+            callback_secret: CALLBACK_SECRET.to_owned(),
+            traps: Traps::default(),
+            texts: std::mem::take(&mut self.texts),
+            secrets: vec![
+                self.gateways[0].key().to_owned(),
+                sandbox::KEY.to_owned(),
+                CALLBACK_SECRET.to_owned(),
+                CALLBACK_KEY.to_owned(),
+            ],
+        }
+    }
+}
+
+fn writer(number: usize) -> String {
+    format!("{WRITER}{number}")
+}
