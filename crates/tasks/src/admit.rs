@@ -6,6 +6,7 @@ use domain::{Client, Failure, FailureKind, Task, TaskId, with_sources};
 use limits::{LimitKey, Rate, RateVerdict};
 use store::{Admission, IdempotencyKey, StoreError, Terms};
 use tokio::time::Instant;
+use tracing::{Instrument as _, Span};
 
 use crate::create::Created;
 use crate::shared::store_failure;
@@ -25,7 +26,9 @@ impl TaskService {
     ) -> Result<Created, Failure> {
         let (service, client) = (self.clone(), client.clone());
         // Whoever asks may hang up at any moment, and what was taken must be given back all the same.
-        let admitting = tokio::spawn(async move { service.admit_to_the_end(&client, task, name).await });
+        let admitting = tokio::spawn(
+            async move { service.admit_to_the_end(&client, task, name).await }.instrument(Span::current()),
+        );
         admitting.await.unwrap_or_else(|crash| Err(Failure::internal(with_sources(&crash))))
     }
 

@@ -45,8 +45,8 @@ pub(crate) async fn ask(held: &Held<'_>) {
     let timeout = held.shared.settings.poll_timeout;
     match held.shared.upstream.ask(&account.base_url, call, timeout).await {
         Ok(reply) => {
-            tracing::info!(task = %held.task.id, status = %reply.status, "asked the upstream to stop")
+            tracing::info!(status = %reply.status, "asked the upstream to stop")
         }
-        Err(error) => tracing::info!(task = %held.task.id, %error, "the upstream could not be asked to stop"),
+        Err(error) => tracing::info!(%error, "the upstream could not be asked to stop"),
     }
 }

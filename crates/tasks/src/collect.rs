@@ -11,12 +11,14 @@ use http::HeaderMap;
 use store::{AssetRecord, StoreError};
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 use translation::Results;
 use upstream::{Bounds, Downloaded, Fetch};
 
 use crate::clock;
 use crate::held::{Held, StepError};
 use crate::shared::Shared;
+use crate::spans;
 
 /// The first wait after a failed copy and its bound; in between it grows with the time already spent.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -82,7 +84,7 @@ async fn keep_with_retries(held: &mut Held<'_>, result: &Delivered) -> Result<Ou
                 return Err(StepError::Storage { task: held.task.id.clone(), source });
             }
             Err(error) => {
-                tracing::warn!(task = %held.task.id, error = with_sources(&error), "a result cannot be stored");
+                tracing::warn!(error = with_sources(&error), "a result cannot be stored");
                 tokio::time::sleep(wait).await;
                 wait = (wait * 2).min(KEEP_RETRY_AFTER_MAX);
                 held.renew().await;
@@ -106,10 +108,12 @@ async fn keep(shared: &Shared, task: &Task, result: &Delivered) -> io::Result<Ou
 
 /// Copies all results, then ends the task; or tries again later.
 pub(crate) async fn step(mut held: Held<'_>) -> Result<(), StepError> {
-    let outputs = match copy_under_lease(&mut held).await {
+    let span = spans::copying();
+    let outputs = match copy_under_lease(&mut held).instrument(span.clone()).await {
         Ok(outputs) => outputs,
         Err(reason) => {
-            tracing::warn!(task = %held.task.id, reason, "a result could not be copied");
+            span.record("error.type", "not_copied");
+            tracing::warn!(reason, "a result could not be copied");
             return retry_later(held).await;
         }
     };
@@ -193,10 +197,10 @@ pub(crate) async fn give_up(mut held: Held<'_>) -> Result<(), StepError> {
             held.apply(TaskEvent::DeadlinePassed)?;
             return held.done(Duration::ZERO).await;
         }
-        tracing::error!(task = %held.task.id, "results could not be copied, and no client could read them: trying on");
+        tracing::error!("results could not be copied, and no client could read them: trying on");
         return held.put_back(RETRY_AFTER_MAX).await;
     }
-    tracing::error!(task = %held.task.id, "results could not be copied; the client gets the upstream's own URLs");
+    tracing::error!("results could not be copied; the client gets the upstream's own URLs");
     let outputs: Vec<Output> = sources(&held.task).iter().map(as_it_is).collect();
     held.shared.metrics.left(&held.task, outputs.len());
     held.apply(TaskEvent::Collected { outputs })?;

@@ -142,7 +142,7 @@ pub(crate) async fn take(held: &Held<'_>, account: &Account, upstream_model: &st
             Err(held.shared.full_days.note(&account.name, &over))
         }
         Err(error) => {
-            tracing::warn!(task = %held.task.id, error = with_sources(&error), "an attempt could not be counted");
+            tracing::warn!(task_id = %held.task.id, error = with_sources(&error), "an attempt could not be counted");
             Err(Instant::now() + UNCOUNTED_RETRY_AFTER)
         }
     }
@@ -156,7 +156,7 @@ pub(crate) async fn give_back(held: &Held<'_>, account: &Account) {
     let nothing =
         held.shared.store.use_daily(&held.claim(), next_attempt(&held.task), &[], Money::ZERO).await;
     if let Err(error) = nothing {
-        tracing::debug!(task = %held.task.id, %error, "an attempt that was not made still counts");
+        tracing::debug!(task_id = %held.task.id, %error, "an attempt that was not made still counts");
     }
 }
 

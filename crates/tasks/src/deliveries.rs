@@ -10,10 +10,11 @@ use domain::{Task, with_sources};
 use http::{HeaderMap, HeaderValue, header};
 use store::{DeliveryClaim, NewDelivery, StoreError, Tried};
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 use translation::Links;
 
 use crate::shared::Shared;
-use crate::{CallbackSettings, clock};
+use crate::{CallbackSettings, clock, spans};
 
 /// The longest nap: bounds how late another process's messages or a lapsed lease are noticed.
 const NAP_MAX: Duration = Duration::from_secs(1);
@@ -121,8 +122,9 @@ async fn send(shared: &Shared, claim: DeliveryClaim) {
     if let Ok(content_type) = HeaderValue::from_str(&message.content_type) {
         headers.insert(header::CONTENT_TYPE, content_type);
     }
-    let answer = post(shared, message, headers).await;
     let tries = claim.delivery.tries + 1;
+    let span = spans::delivery(shared, &claim.delivery.task, tries).await;
+    let answer = post(shared, message, headers).instrument(span.clone()).await;
     let tried = match answer {
         Ok(()) => Tried::Delivered,
         Err(error) if tries >= settings.tries_max => Tried::Dead { error },
@@ -134,11 +136,17 @@ async fn send(shared: &Shared, claim: DeliveryClaim) {
         Tried::Dead { .. } => "dead",
     };
     shared.metrics.delivery_tried(outcome);
-    tracing::info!(task = %claim.delivery.task, delivery = message.id, tries, outcome, "told the client's server");
+    span.record("filmgate.outcome", outcome);
+    if outcome != "delivered" {
+        span.record("error.type", outcome);
+    }
+    span.in_scope(|| {
+        tracing::info!(delivery_id = message.id, tries, outcome, "told the client's server");
+    });
     if let Err(error) = shared.store.settle_delivery(&message.id, claim.epoch, &tried).await {
         // It is sent again when the lease has run out; the receiver knows it by its id.
         tracing::warn!(
-            delivery = message.id,
+            delivery_id = message.id,
             error = with_sources(&error),
             "what became of a delivery is lost"
         );

@@ -118,7 +118,7 @@ pub(crate) async fn run(shared: &Shared) {
             if uses_its_slot(shared, &task).await {
                 continue;
             }
-            tracing::warn!(%task, "a task did not come for the slot that was kept for it");
+            tracing::warn!(task_id = %task, "a task did not come for the slot that was kept for it");
             shared.give_back(&task).await;
         }
         let open = waiting.queue().to_look_at(now);
@@ -164,7 +164,7 @@ async fn send_away(shared: &Shared) {
         let store = Arc::clone(&shared.store);
         sending.spawn(async move {
             if let Err(error) = store.make_due(&task).await {
-                tracing::warn!(%task, error = with_sources(&error), "a task that waits is due only after a while");
+                tracing::warn!(task_id = %task, error = with_sources(&error), "a task that waits is due only after a while");
             }
         });
         if sending.len() >= SENT_AWAY_AT_ONCE {
@@ -203,7 +203,7 @@ async fn serve(shared: &Shared, account: &AccountName) {
                 shared.give_back(&task).await;
             }
             Err(error) => {
-                tracing::warn!(%task, error = with_sources(&error), "a task whose turn it is could not be made due");
+                tracing::warn!(task_id = %task, error = with_sources(&error), "a task whose turn it is could not be made due");
                 tokio::time::sleep(RETRY_AFTER).await;
                 return;
             }

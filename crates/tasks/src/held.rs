@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::grip::Grip;
 use crate::shared::Shared;
 use crate::spool::Fact;
-use crate::{Settings, clock, deliveries, health, quarantine, resolve};
+use crate::{Settings, clock, deliveries, health, quarantine, resolve, spans};
 
 /// What a lease exceeds the call by that is made under it, so that nobody takes over while the answer is being stored: as
 /// much as the settings have between a submission and a lease, within these bounds.
@@ -136,7 +136,7 @@ impl<'a> Held<'a> {
                 self.task.version = version;
                 self.lease_ends_at = now + lease;
             }
-            Err(error) => tracing::warn!(task = %self.task.id, %error, "a lease could not be renewed"),
+            Err(error) => tracing::warn!(%error, "a lease could not be renewed"),
         }
     }
 
@@ -184,7 +184,7 @@ impl<'a> Held<'a> {
                 if matches!(error, StepError::Store { source: StoreError::Stale, .. })
                     && let Err(error) = shared.pass_on(&before, &fact).await
                 {
-                    tracing::warn!(task = %fact.task, %error, "the spool keeps an upstream's id that others need");
+                    tracing::warn!(task_id = %fact.task, %error, "the spool keeps an upstream's id that others need");
                 }
                 Err(error)
             }
@@ -256,7 +256,8 @@ impl<'a> Held<'a> {
                 health::succeeded(self.shared, &self.task);
             }
             self.shared.metrics.settled(&self.task, settlement);
-            tracing::info!(task = %self.task.id, state = self.task.state.name(), "task ended");
+            spans::ended(&self.task);
+            tracing::info!(state = self.task.state.name(), "task ended");
         }
         Ok(())
     }
@@ -278,7 +279,7 @@ impl<'a> Held<'a> {
             return message();
         }
         catch_unwind(AssertUnwindSafe(message)).unwrap_or_else(|_crash| {
-            tracing::error!(task = %self.task.id, "the message about a task in quarantine cannot be made");
+            tracing::error!("the message about a task in quarantine cannot be made");
             None
         })
     }
@@ -305,7 +306,7 @@ impl<'a> Held<'a> {
                 Err(error @ (StoreError::Unavailable(_) | StoreError::Backend { .. }))
                     if began.elapsed() < self.write_for =>
                 {
-                    tracing::warn!(task = %self.task.id, %error, "the store did not take a write, trying again");
+                    tracing::warn!(%error, "the store did not take a write, trying again");
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(WRITE_RETRY_AFTER_MAX);
                 }

@@ -112,7 +112,7 @@ impl TaskService {
         if let CallbackProof::Forged(reason) = prove(&self.shared, (&account, provider), call).await
             && !failpoints::removed("callback_signature")
         {
-            tracing::warn!(task = %id, account = %account.name, reason, "a callback is not from the upstream");
+            tracing::warn!(task_id = %id, account = %account.name, reason, "a callback is not from the upstream");
             return Err(Failure::new(FailureKind::Unauthorized, "the signature is not valid"));
         }
         let is_current = task.attempt().is_some_and(|attempt| attempt.number == number);

@@ -10,10 +10,11 @@ use std::time::Duration;
 use domain::{AttemptOutcome, Output, Task, with_sources};
 use store::{LateClaim, LateWord, StoreError};
 use tokio::task::{Id, JoinSet};
+use tracing::Instrument as _;
 use translation::Progress;
 
 use crate::shared::Shared;
-use crate::{clock, collect, poll};
+use crate::{clock, collect, poll, spans};
 
 /// The longest nap: bounds how late a lapsed lease is noticed.
 const NAP_MAX: Duration = Duration::from_secs(1);
@@ -74,9 +75,10 @@ impl LateWatcher {
     async fn hand_over(mut self) {
         self.looks.shutdown().await;
         for claim in self.claims.values() {
-            let due = self.shared.store.settle_late(claim, &LateWord::NothingYet { after: Duration::ZERO }).await;
+            let due =
+                self.shared.store.settle_late(claim, &LateWord::NothingYet { after: Duration::ZERO }).await;
             if let Err(error) = due {
-                tracing::debug!(task = %claim.task.id, %error, "an ended task is looked at again only later");
+                tracing::debug!(task_id = %claim.task.id, %error, "an ended task is looked at again only later");
             }
         }
     }
@@ -120,11 +122,12 @@ impl LateWatcher {
 async fn look_safely(shared: Arc<Shared>, claim: LateClaim) {
     let looking = tokio::spawn({
         let (shared, claim) = (Arc::clone(&shared), claim.clone());
-        async move { look(&shared, &claim).await }
+        let span = spans::look(&claim.task);
+        async move { look(&shared, &claim).await }.instrument(span)
     });
     let word = Aborting(looking).ended().await.unwrap_or_else(|| {
         shared.metrics.panicked();
-        tracing::error!(task = %claim.task.id, "a look at an ended task crashed");
+        tracing::error!(task_id = %claim.task.id, "a look at an ended task crashed");
         nothing_yet(&shared, &claim)
     });
     conclude(&shared, &claim, &word).await;
@@ -154,7 +157,7 @@ async fn look(shared: &Shared, claim: &LateClaim) -> LateWord {
         Some(Progress::Finished(results)) => match collect::custody(shared, &task, &results).await {
             Ok(outputs) => finished(&task, outputs),
             Err(reason) => {
-                tracing::warn!(task = %task.id, reason, "a late result could not be copied");
+                tracing::warn!(task_id = %task.id, reason, "a late result could not be copied");
                 // It has been paid for, whether or not anybody can have it.
                 let last = || finished(&task, collect::remote(&results));
                 if claim.is_last { last() } else { nothing_yet(shared, claim) }
@@ -217,21 +220,21 @@ async fn conclude(shared: &Shared, claim: &LateClaim, word: &LateWord) {
             }
         }
         Err(StoreError::Stale) => {
-            tracing::debug!(task = %id, "somebody else has looked at the ended task");
+            tracing::debug!(task_id = %id, "somebody else has looked at the ended task");
             return;
         }
         Err(error) => {
-            tracing::error!(task = %id, error = with_sources(&error), "what came late could not be stored");
+            tracing::error!(task_id = %id, error = with_sources(&error), "what came late could not be stored");
             return;
         }
     }
     match word {
         LateWord::Finished { price, .. } => tracing::warn!(
-            task = %id, state = claim.task.state.name(), %price,
+            task_id = %id, state = claim.task.state.name(), %price,
             "an upstream finished a task after its end; its results are kept, see `filmgate late list`"
         ),
         LateWord::GivenUp => {
-            tracing::warn!(task = %id, "what an upstream did with an ended task is not known")
+            tracing::warn!(task_id = %id, "what an upstream did with an ended task is not known")
         }
         LateWord::NothingYet { .. } | LateWord::Failed => {}
     }

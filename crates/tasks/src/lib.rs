@@ -47,12 +47,16 @@ mod setup;
 mod shared;
 mod signature;
 mod slots;
+mod spans;
 mod spool;
 mod stopping;
 mod submit;
 mod sweep;
 mod watch;
 mod worker;
+
+/// The target of log lines with words of upstreams, which may repeat a prompt. Heard only by who asks for it by name.
+pub(crate) const SAID: &str = "filmgate::said";
 
 pub use assets::{AssetFile, AssetStorage};
 pub use create::Created;

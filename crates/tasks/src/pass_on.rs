@@ -21,7 +21,7 @@ impl Shared {
             match self.store.load(&fact.task).await?.filter(|task| is_missed(task, &fact)) {
                 None => self.forget_in_spool(&fact.task),
                 Some(task) if is_ours => {
-                    tracing::warn!(task = %task.id, "an upstream's id comes from the spool");
+                    tracing::warn!(task_id = %task.id, "an upstream's id comes from the spool");
                     self.store.make_due(&task.id).await?;
                 }
                 Some(task) => self.pass_on(&task, &fact).await?,
@@ -42,7 +42,7 @@ impl Shared {
             handle: Some(fact.handle.clone()),
         };
         self.store.hear(&heard).await?;
-        tracing::warn!(task = %fact.task, "an upstream's id is passed on to whoever works on the task");
+        tracing::warn!(task_id = %fact.task, "an upstream's id is passed on to whoever works on the task");
         self.forget_in_spool(&fact.task);
         self.wake.notify_one();
         Ok(())

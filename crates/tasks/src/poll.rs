@@ -7,7 +7,7 @@ use translation::{PollTarget, Progress, Results};
 
 use crate::held::{Held, StepError};
 use crate::shared::Shared;
-use crate::{cancel, clock, collect, failover, health, pace};
+use crate::{SAID, cancel, clock, collect, failover, health, pace, spans};
 
 /// Polls slow down by this factor while an upstream gives no clear answer.
 const UNCLEAR_SLOWDOWN: u32 = 2;
@@ -19,7 +19,7 @@ const MISSING_ACCOUNT_RETRY_AFTER: Duration = Duration::from_secs(30);
 /// Asks how the task stands, and does what follows.
 pub(crate) async fn step(mut held: Held<'_>) -> Result<(), StepError> {
     let Some(progress) = ask(held.shared, &held.task).await else {
-        tracing::warn!(task = %held.task.id, "the account that has the task is not configured any more");
+        tracing::warn!("the account that has the task is not configured any more");
         return held.put_back(MISSING_ACCOUNT_RETRY_AFTER).await;
     };
     let collecting = matches!(held.task.state, TaskState::Collecting { .. });
@@ -37,8 +37,8 @@ pub(crate) async fn step(mut held: Held<'_>) -> Result<(), StepError> {
             cancel::stopped(held, &failure).await
         }
         Progress::Failed(failure) if !collecting => {
-            tracing::info!(task = %held.task.id, kind = failure.kind.name(), "the upstream failed");
-            tracing::debug!(task = %held.task.id, reason = %failure, "what it said");
+            tracing::info!(kind = failure.kind.name(), "the upstream failed");
+            tracing::debug!(target: SAID, reason = %failure, "what it said");
             let is_by_its_account = is_by_its_account(&held);
             held.apply(TaskEvent::AttemptFailed { reason: failure.to_string() })?;
             if !is_by_its_account {
@@ -49,8 +49,8 @@ pub(crate) async fn step(mut held: Held<'_>) -> Result<(), StepError> {
             failover::try_again(held, failure).await
         }
         Progress::Unclear { reason } => {
-            tracing::info!(task = %held.task.id, "the upstream gave no clear answer; asking again");
-            tracing::debug!(task = %held.task.id, reason, "what it said");
+            tracing::info!("the upstream gave no clear answer; asking again");
+            tracing::debug!(target: SAID, reason, "what it said");
             unclear(held).await
         }
         // It said "finished" before: the results it named then may still be there. Or it sends us from one address to
@@ -129,5 +129,9 @@ pub(crate) async fn ask(shared: &Shared, task: &Task) -> Option<Progress> {
     };
     failpoints::pass("poll_answered");
     shared.metrics.polled(account.name.as_str(), label);
+    match progress {
+        Progress::Running { .. } | Progress::Finished(_) => spans::outcome(label),
+        Progress::Failed(_) | Progress::Elsewhere(_) | Progress::Unclear { .. } => spans::failed(label),
+    }
     Some(progress)
 }

@@ -27,7 +27,7 @@ pub(crate) async fn keep(mut held: Held<'_>) -> Result<(), StepError> {
     let now = clock::now();
     if now < held.task.deadline_at {
         tracing::error!(
-            task = %held.task.id,
+            task_id = %held.task.id,
             crashes = held.crashes,
             "a task has crashed its worker again and again; it is in quarantine until you release it or its deadline passes"
         );

@@ -19,7 +19,7 @@ use translation::{Found, LostSubmission, Provider, Results, SubmitOutcome};
 use crate::held::{Held, StepError};
 use crate::shared::Shared;
 use crate::submit::{self, Outcome};
-use crate::{choose, clock, collect, failover, pace};
+use crate::{SAID, choose, clock, collect, failover, pace};
 
 /// The share of a task's time in doubt that is waited until the next look.
 const LOOKS_IN_AGE: u32 = 2;
@@ -168,8 +168,8 @@ impl Asked {
 
 /// Holds a task whose submission was sent and not answered in a way that proves anything.
 pub(crate) async fn lost(mut held: Held<'_>, reason: String) -> Result<(), StepError> {
-    tracing::warn!(task = %held.task.id, "whether the upstream took the task is not known; it is held");
-    tracing::debug!(task = %held.task.id, reason, "why it is not known");
+    tracing::warn!("whether the upstream took the task is not known; it is held");
+    tracing::debug!(target: SAID, reason, "why it is not known");
     held.apply(TaskEvent::SubmitUnknown { reason })?;
     let wait = next_look(&held).unwrap_or_default();
     held.done(wait).await
@@ -319,7 +319,7 @@ async fn search(held: &mut Held<'_>, asked: &Asked) -> Result<Shown, StepError> 
             }
         }
         Found::Unclear { reason } => {
-            tracing::debug!(task = %held.task.id, reason, "looking for a lost submission showed nothing");
+            tracing::debug!(target: SAID, reason, "looking for a lost submission showed nothing");
             "nothing"
         }
     };
@@ -343,7 +343,7 @@ fn absent(held: &Held<'_>, asked: &Asked) -> Shown {
 }
 
 async fn accept(held: Held<'_>, by: By, handle: String) -> Result<(), StepError> {
-    let (shared, id) = (held.shared, held.task.id.clone());
+    let shared = held.shared;
     let account = held.task.attempt().map(|attempt| attempt.plan.account.clone());
     let count = |outcome: &str| {
         if let Some(account) = &account {
@@ -353,12 +353,12 @@ async fn accept(held: Held<'_>, by: By, handle: String) -> Result<(), StepError>
     let first = pace::of(&held).first;
     match held.accepted(handle, first).await? {
         None => {
-            tracing::info!(task = %id, by = by.name(), "the upstream has the task whose submission was in doubt");
+            tracing::info!(by = by.name(), "the upstream has the task whose submission was in doubt");
             count("accepted");
             Ok(())
         }
         Some(held) => {
-            tracing::warn!(task = %id, by = by.name(), "what was found is another attempt's task");
+            tracing::warn!(by = by.name(), "what was found is another attempt's task");
             count("taken");
             if matches!(held.task.state, TaskState::Submitting { .. }) {
                 return lost(held, ANOTHERS.to_owned()).await;
@@ -373,8 +373,8 @@ pub(crate) const ANOTHERS: &str = "the upstream gave the id of another attempt's
 
 /// The upstream did not take it, so another attempt may follow.
 async fn refused(mut held: Held<'_>, failure: Failure) -> Result<(), StepError> {
-    tracing::info!(task = %held.task.id, kind = failure.kind.name(), "the upstream did not take the task");
-    tracing::debug!(task = %held.task.id, reason = %failure, "how it is known");
+    tracing::info!(kind = failure.kind.name(), "the upstream did not take the task");
+    tracing::debug!(target: SAID, reason = %failure, "how it is known");
     held.apply(TaskEvent::AttemptFailed { reason: failure.to_string() })?;
     failover::try_again(held, failure).await
 }
@@ -415,9 +415,9 @@ async fn give_up(mut held: Held<'_>) -> Result<(), StepError> {
     if let Some(account) = account {
         held.shared.metrics.resolved(account.as_str(), "policy", outcome);
     }
-    tracing::warn!(task = %held.task.id, outcome, "what became of a submission could not be established in time");
+    tracing::warn!(outcome, "what became of a submission could not be established in time");
     if outcome == "resubmitted" {
-        tracing::warn!(task = %held.task.id, RESUBMITTED);
+        tracing::warn!("{RESUBMITTED}");
         held.apply(TaskEvent::AttemptAbandoned { reason: RESUBMITTED.to_owned() })?;
     } else {
         held.apply(TaskEvent::DeadlinePassed)?;

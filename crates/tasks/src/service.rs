@@ -115,7 +115,7 @@ impl TaskService {
     /// all, or cannot be read now: results that have been paid for are never a failure, and have URLs.
     pub async fn read_results(&self, task: &Task) -> Vec<Bytes> {
         self.try_read_results(task).await.unwrap_or_else(|failure| {
-            tracing::warn!(task = %task.id, %failure, "results could not be read for a reply");
+            tracing::warn!(task_id = %task.id, %failure, "results could not be read for a reply");
             Vec::new()
         })
     }

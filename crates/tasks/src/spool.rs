@@ -119,12 +119,12 @@ impl Spool {
         }
         failpoints::pass("spool_before_append");
         let task = fact.task.clone();
-        tracing::warn!(%task, attempt = fact.attempt, "the store does not take an upstream's id; it goes to the spool");
+        tracing::warn!(task_id = %task, attempt = fact.attempt, "the store does not take an upstream's id; it goes to the spool");
         self.inner.facts().insert(task.clone(), Spooled { fact: fact.clone(), is_filed: false });
         let inner = Arc::clone(&self.inner);
         let filed = tokio::task::spawn_blocking(move || inner.file(&fact)).await;
         if let Err(error) = filed.map_err(io::Error::other).flatten() {
-            tracing::error!(%task, %error, "the spool did not take an upstream's id; nothing is submitted until the store does");
+            tracing::error!(task_id = %task, %error, "the spool did not take an upstream's id; nothing is submitted until the store does");
         }
         failpoints::pass("spool_after_append");
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use domain::{Account, AccountName, Failure, FailureKind, Retry, Task, TaskEvent, TaskId};
 use routing::{Asked, Plan};
+use tracing::Span;
 use translation::{Provider, SubmitContext, SubmitOutcome};
 use upstream::{Outgoing, SendError};
 
@@ -12,7 +13,7 @@ use crate::held::{Held, StepError};
 use crate::localize::Unready;
 use crate::queue::{Place, Turn};
 use crate::shared::Shared;
-use crate::{clock, collect, failover, health, localize, pace, resolve};
+use crate::{SAID, clock, collect, failover, health, localize, pace, resolve, spans};
 
 /// How long a task waits for room in the spool.
 const SPOOL_FULL_RETRY_AFTER: Duration = Duration::from_millis(500);
@@ -89,6 +90,11 @@ async fn send(mut held: Held<'_>, sending: Sending) -> Result<(), StepError> {
     let sent = provider.key_lifetime().map(|_is_known| resolve::digest(&outgoing.call));
     let outcome = post(&held, (&account, provider), outgoing).await;
     shared.metrics.submitted(account.name.as_str(), outcome.name());
+    Span::current().record("account", account.name.as_str());
+    match outcome.name() {
+        "accepted" => spans::outcome("accepted"),
+        lost => spans::failed(lost),
+    }
     health::answered(shared, &account, begun, &outcome);
     if let (Some(digest), Outcome::Answered(SubmitOutcome::Unknown { .. })) = (sent, &outcome) {
         shared.lost.sent(&held.task.id, digest);
@@ -208,13 +214,13 @@ async fn conclude(mut held: Held<'_>, outcome: Outcome) -> Result<(), StepError>
         Outcome::Answered(SubmitOutcome::Finished(results)) => collect::finish(held, results).await,
         Outcome::Answered(SubmitOutcome::Unknown { reason }) => resolve::lost(held, reason).await,
         Outcome::Answered(SubmitOutcome::Rejected(failure)) => {
-            tracing::info!(task = %held.task.id, kind = failure.kind.name(), "the upstream refused the task");
-            tracing::debug!(task = %held.task.id, reason = %failure, "what it said");
+            tracing::info!(kind = failure.kind.name(), "the upstream refused the task");
+            tracing::debug!(target: SAID, reason = %failure, "what it said");
             held.apply(TaskEvent::SubmitRejected { reason: failure.to_string() })?;
             failover::try_again(held, failure).await
         }
         Outcome::NotSent(reason) => {
-            tracing::info!(task = %held.task.id, reason, "the upstream was not reached");
+            tracing::info!(reason, "the upstream was not reached");
             held.apply(TaskEvent::SubmitNotSent { reason: reason.clone() })?;
             let failure = Failure::new(FailureKind::NoRoute, "the provider cannot be reached")
                 .with_internal(reason)

@@ -10,13 +10,14 @@ use domain::{TaskEvent, TaskId, TaskState, with_sources};
 use store::{Claim, StoreError};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use crate::Writers;
 use crate::at_work::Work;
 use crate::grip::Grip;
 use crate::held::{Held, StepError};
 use crate::shared::Shared;
-use crate::{cancel, clock, collect, dispatch, gauges, nudged, poll, quarantine, resolve, submit};
+use crate::{cancel, clock, collect, dispatch, gauges, nudged, poll, quarantine, resolve, spans, submit};
 
 /// The longest nap: bounds how late another process's work or a lapsed lease is noticed.
 const NAP_MAX: Duration = Duration::from_secs(1);
@@ -171,7 +172,7 @@ impl Worker {
         let Some((work, claim)) = self.shared.at_work.begin(claim) else {
             // Of a task that a step still works on the claim is that step's, and nothing has crashed.
             if let Err(error) = self.shared.store.pardon(&named.0).await {
-                tracing::warn!(task = %named.0, %error, "a claim that lapsed under a living step counts as a crash");
+                tracing::warn!(task_id = %named.0, %error, "a claim that lapsed under a living step counts as a crash");
             }
             return;
         };
@@ -206,9 +207,9 @@ impl Worker {
         self.suspect.take_if(|suspect| *suspect == claim.0);
         let Err(error) = ended else { return };
         self.shared.metrics.panicked();
-        tracing::error!(task = %claim.0, %error, "a step crashed");
+        tracing::error!(task_id = %claim.0, %error, "a step crashed");
         if let Err(error) = self.shared.store.crashed(&claim, CRASHED_RETRY_AFTER).await {
-            tracing::warn!(task = %claim.0, %error, "a crash is counted when the lease runs out");
+            tracing::warn!(task_id = %claim.0, %error, "a crash is counted when the lease runs out");
         }
     }
 }
@@ -216,7 +217,8 @@ impl Worker {
 async fn take_steps(shared: &Shared, mut work: Work, claim: Claim) {
     let mut next = Some(claim);
     while let Some(claim) = next {
-        take_step(shared, claim).await;
+        let span = spans::step(&claim.task);
+        take_step(shared, claim).instrument(span).await;
         // If there is another claim, this one lapsed while its step lived: nothing has crashed.
         next = work.next().map(|claim| Claim { crashes: 0, ..claim });
     }
@@ -239,9 +241,9 @@ async fn take_step(shared: &Shared, claim: Claim) {
     match taken {
         Ok(()) => {}
         Err(StepError::Store { source: StoreError::Stale, .. }) => {
-            tracing::warn!(task = %id, "another worker has gone on with the task");
+            tracing::warn!(task_id = %id, "another worker has gone on with the task");
         }
-        Err(error) => tracing::error!(task = %id, error = with_sources(&error), "a step failed"),
+        Err(error) => tracing::error!(task_id = %id, error = with_sources(&error), "a step failed"),
     }
 }
 
@@ -261,7 +263,7 @@ async fn step(mut held: Held<'_>) -> Result<(), StepError> {
         }
         TaskState::Running { .. } if overdue => cancel::expire(held).await,
         TaskState::Queued if held.cancel_requested => cancel::end(held).await,
-        TaskState::Queued => submit::step(held).await,
+        TaskState::Queued => Box::pin(submit::step(held)).await,
         TaskState::Running { .. } if held.cancel_requested => {
             cancel::ask(&held).await;
             poll::step(held).await

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use domain::{Draft, DraftUpload, Failure, FailureKind, Reply, Task, TaskState};
+use domain::{Draft, DraftUpload, Failure, FailureKind, Reply, Task, TaskState, TaskTrace};
 use http::{HeaderMap, HeaderName};
 use tasks::Created;
+use telemetry::trace;
 use tokio::sync::OwnedSemaphorePermit;
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Span};
 use translation::{Upload, Wait};
 
 use super::{Answering, Handlers, route_header};
@@ -30,6 +31,7 @@ impl Handlers {
         let headers = &answering.links.headers;
         let key = idempotency_key(headers)?;
         draft.preference = route_header::preference(headers, draft.preference)?;
+        draft.trace = begin_trace();
         let creating = async move {
             let _room_for_inline_media = room;
             tasks.create(&client, dialect.name(), draft, key.as_deref()).await
@@ -70,6 +72,7 @@ impl Handlers {
     pub(super) async fn derive(&self, answering: &Answering<'_>, mut draft: Draft) -> Result<Reply, Failure> {
         let (dialect, endpoint) = answering.endpoint()?;
         draft.preference = route_header::preference(&answering.links.headers, draft.preference)?;
+        draft.trace = begin_trace();
         let (tasks, client) = (self.tasks.clone(), answering.client()?.clone());
         let task = apart(async move { tasks.derive(&client, dialect.name(), draft).await }).await?;
         Ok(dialect.encode_task(endpoint, &task, &answering.links))
@@ -114,6 +117,13 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Failure> {
     }
 }
 
+/// The trace of the task that the request at hand makes: the client's own, or a new one.
+fn begin_trace() -> Option<TaskTrace> {
+    let request = Span::current();
+    trace::begin(&request);
+    trace::task_of(&request)
+}
+
 /// Runs on its own, so that a client that hangs up cannot stop it half way: between storing inputs and accepting a task.
 async fn apart<T: Send + 'static>(
     work: impl Future<Output = Result<T, Failure>> + Send + 'static,
@@ -126,7 +136,8 @@ async fn apart<T: Send + 'static>(
 fn succeeded(task: Arc<Task>) -> Result<Arc<Task>, Failure> {
     match &task.state {
         TaskState::Succeeded { .. } => Ok(task),
-        TaskState::Failed { failure, .. } => Err(failure.clone()),
+        // What its upstream said is kept with the task; it is no line of the log.
+        TaskState::Failed { failure, .. } => Err(Failure { internal: String::new(), ..failure.clone() }),
         TaskState::Cancelled { .. } => {
             Err(Failure::new(FailureKind::GenerationFailed, "the task was cancelled"))
         }

@@ -60,7 +60,7 @@ impl Handlers {
             _ => Ok(Arc::clone(&task)),
         };
         let task = waited.unwrap_or_else(|failure| {
-            tracing::warn!(task = %task.id, %failure, "a task that is waited for could not be read");
+            tracing::warn!(task_id = %task.id, %failure, "a task that is waited for could not be read");
             task
         });
         let links = Links { now: now(), ..answering.links.clone() };

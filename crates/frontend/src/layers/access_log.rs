@@ -1,17 +1,28 @@
 //! One line and one span for each request. Never the query, a header or a body: keys and prompts are in them; and
 //! never the path itself but its pattern, so that no client can write into the log.
+//!
+//! The span goes on with the trace of a client that sends one (W3C Trace Context). A trace of its own begins with the
+//! request that makes a task, and not with the polls that follow. Either way the answer says which.
 
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use http::{Method, Request};
+use domain::TraceContext;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
 use http_body::Body as _;
+use telemetry::trace;
 use tower::{Layer, Service};
-use tracing::{Instrument as _, info_span};
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span, info_span};
 
 use super::BoxFuture;
 use crate::body::Answer;
 use crate::context::RequestContext;
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+/// Where the answer says in which trace the request was (W3C Trace Context, level 3).
+pub(crate) const TRACERESPONSE: HeaderName = HeaderName::from_static("traceresponse");
 
 /// The layer.
 #[derive(Clone)]
@@ -45,12 +56,30 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let context = RequestContext::of(&request).clone();
-        let span = info_span!("request", id = context.request_id());
-        let mut line =
-            Line { context, method: request.method().clone(), begun: Instant::now(), answered: None };
+        let span = info_span!(
+            "request",
+            request_id = context.request_id(),
+            trace_id = Empty,
+            "otel.kind" = "server",
+            "otel.name" = Empty,
+            "http.request.method" = request.method().as_str(),
+            "http.route" = Empty,
+            "http.response.status_code" = Empty,
+            "filmgate.dialect" = Empty,
+            "error.type" = Empty,
+        );
+        if let Some(parent) = trace::is_on().then(|| traceparent(request.headers())).flatten() {
+            trace::continue_from(&span, &parent);
+        }
+        let method = request.method().clone();
+        let mut line = Line { context, method, begun: Instant::now(), answered: None, span: span.clone() };
         let answering = span.in_scope(|| self.inner.call(request));
         let answering = async move {
-            let answer = answering.await?;
+            let mut answer = answering.await?;
+            if let Some(context) = trace::context(&line.span) {
+                let says = HeaderValue::try_from(context.to_string());
+                answer.headers_mut().extend(says.ok().map(|says| (TRACERESPONSE, says)));
+            }
             line.note(&answer);
             Ok(answer)
         };
@@ -65,16 +94,54 @@ struct Line {
     begun: Instant,
     /// Status, and bytes if they are known before they are sent.
     answered: Option<(u16, Option<u64>)>,
+    span: Span,
 }
 
 impl Line {
     fn note(&mut self, answer: &Answer) {
         self.answered = Some((answer.status().as_u16(), answer.body().size_hint().exact()));
     }
+
+    /// What the trace is told. A client's mistake is no error of ours.
+    fn tell_trace(&self) {
+        let span = &self.span;
+        if !trace::is_recorded(span) {
+            return;
+        }
+        let matched = self.context.matched_so_far();
+        if let Some(route) = matched.map(|matched| matched.pattern) {
+            span.record("otel.name", format!("{} {route}", self.method));
+            span.record("http.route", route);
+        }
+        if let Some(matched) = matched {
+            span.record("filmgate.dialect", matched.labels().0);
+        }
+        match self.answered {
+            Some((status, _)) => {
+                span.record("http.response.status_code", status);
+                if status >= 500 {
+                    span.record("error.type", status.to_string());
+                }
+            }
+            None => {
+                span.record("error.type", "client_left");
+            }
+        }
+    }
+}
+
+/// Where the client's request stands in a trace, if it says so in a way that can be believed.
+fn traceparent(headers: &HeaderMap) -> Option<TraceContext> {
+    let mut parents = headers.get_all(TRACEPARENT).iter();
+    let (Some(parent), None) = (parents.next(), parents.next()) else { return None };
+    let states: Option<Vec<&str>> =
+        headers.get_all(TRACESTATE).iter().map(|state| state.to_str().ok()).collect();
+    TraceContext::parse(parent.to_str().ok()?, states.map(|states| states.join(",")).as_deref()).ok()
 }
 
 impl Drop for Line {
     fn drop(&mut self) {
+        self.tell_trace();
         let matched = self.context.matched_so_far();
         let (status, bytes) = self.answered.unzip();
         tracing::info!(
@@ -149,7 +216,7 @@ mod tests {
         let service = ServiceBuilder::new().layer(AccessLogLayer).service(inner);
         service.oneshot(secretive()).await.unwrap();
         let log = recorder.0.lock().unwrap().clone();
-        for said in ["method=\"GET\"", "generations/{task_id}", "status=200", "bytes=3", "id=\"test\""] {
+        for said in ["method=\"GET\"", "generations/{task_id}", "status=200", "bytes=3", "request_id=\"test\""] {
             assert!(log.contains(said), "{said} in {log}");
         }
         assert!(!log.contains("secret"), "{log}");

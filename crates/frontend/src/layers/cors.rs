@@ -6,6 +6,7 @@ use domain::LimitStatus;
 use http::{HeaderName, HeaderValue, header};
 use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
 
+use super::access_log::TRACERESPONSE;
 use super::request_id::REQUEST_ID;
 use crate::handlers::PREFERENCE_APPLIED;
 
@@ -39,6 +40,7 @@ pub(crate) fn layer(origins: &[String]) -> Result<CorsLayer, BadOrigin> {
 fn exposed() -> Vec<HeaderName> {
     let mut names = vec![
         REQUEST_ID,
+        TRACERESPONSE,
         PREFERENCE_APPLIED,
         header::RETRY_AFTER,
         header::CONTENT_LENGTH,
