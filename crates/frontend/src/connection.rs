@@ -9,7 +9,8 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Request;
+use http::header::{CONNECTION, HeaderValue};
+use http::{Request, Version};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -21,6 +22,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsAcceptor;
 use tower::{Service, ServiceExt as _};
 
+use crate::Draining;
 use crate::body::Answer;
 use crate::context::Peer;
 use crate::settings::{RESET_STREAMS_MAX, SEND_BYTES_MAX, Settings};
@@ -60,11 +62,13 @@ pub(crate) struct Connections<S> {
     header_timeout: Duration,
     idle_timeout: Duration,
     drain_timeout: Duration,
+    draining: Draining,
 }
 
 impl<S: Serves> Connections<S> {
-    /// Connections whose requests `service` answers.
-    pub(crate) fn new(service: S, settings: &Settings) -> Self {
+    /// Connections whose requests `service` answers. From when `draining` is announced, each HTTP/1 answer asks for another
+    /// connection: a client that goes on with this one would meet its end.
+    pub(crate) fn new(service: S, settings: &Settings, draining: Draining) -> Self {
         let mut http = Builder::new(TokioExecutor::new());
         // hyper's own header timeout stays off: it would also end idle connections. Activity tells the two apart.
         http.http1()
@@ -89,6 +93,7 @@ impl<S: Serves> Connections<S> {
             header_timeout: settings.header_timeout,
             idle_timeout: settings.idle_timeout,
             drain_timeout: settings.drain_timeout,
+            draining,
         }
     }
 
@@ -137,8 +142,15 @@ impl<S: Serves> Connections<S> {
         let service = service_fn(|mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer);
             let handling = Activity::begin(&activity);
-            let answering = self.service.clone().oneshot(request);
-            async move { answering.await.map(|answer| handling.answered(answer)) }
+            let is_http1 = request.version() <= Version::HTTP_11;
+            let (answering, draining) = (self.service.clone().oneshot(request), self.draining.clone());
+            async move {
+                let mut answer = answering.await?;
+                if is_http1 && !draining.is_ready() {
+                    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, Infallible>(handling.answered(answer))
+            }
         });
         let mut connection = std::pin::pin!(self.http.serve_connection(io, service));
         tokio::select! {

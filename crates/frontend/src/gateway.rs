@@ -55,7 +55,7 @@ pub async fn serve(
 ) -> Result<(), StartError> {
     let metrics = Arc::new(Metrics::new(&gateway.registry)?);
     let stack = stack::build(&gateway, &metrics, listener.local_addr()?)?;
-    let connections = Connections::new(stack, &gateway.settings);
+    let connections = Connections::new(stack, &gateway.settings, gateway.draining.clone());
     let (draining, delay) = (gateway.draining.clone(), gateway.settings.drain_delay);
     let shutdown = async move {
         shutdown.await;

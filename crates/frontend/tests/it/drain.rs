@@ -47,7 +47,8 @@ async fn who_still_comes_is_served_until_the_load_balancer_has_noticed() {
     })
     .await;
     let mut late = rude(house.address, "GET /v1/models HTTP/1.1\r\nhost: gateway.example\r\n\r\n").await;
-    until(&mut late, "\r\n\r\n").await;
+    let said = until_closed(&mut late).await;
+    assert!(said.starts_with("HTTP/1.1 200") && said.contains("connection: close\r\n"), "{said}");
     within(async { while TcpStream::connect(house.address).await.is_ok() {} }).await;
     house.stopped().await;
 }
