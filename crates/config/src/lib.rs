@@ -28,7 +28,7 @@ pub use problem::{Place, Problem, Problems};
 pub use reference::{generated_files, reference, schema};
 pub use sections::{
     AdminKey, Callbacks, DefaultModels, Egress, Health, Ledger, Limits, Log, LogFormat, LogLevel, OnOutage,
-    Reload, Retention, Sandbox, Server, SharedLimits, Store, Tasks, Tls, TraceHeader, Traces,
+    Postgres, Reload, Retention, Sandbox, Server, SharedLimits, Store, Tasks, Tls, TraceHeader, Traces,
     sandbox_account,
 };
 pub use settings::{ClientKey, Config, Hop, OperatorKey, ProviderBound, Route};

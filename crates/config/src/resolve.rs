@@ -10,6 +10,7 @@ mod names;
 mod notes;
 mod prices;
 mod routes;
+mod store;
 mod traces;
 
 use domain::Credential;
@@ -45,6 +46,7 @@ pub(crate) fn resolve(
             accounts::credential(Some(secret), &path, environment, findings)
         })
         .collect();
+    let postgres_url = store::postgres_url(&file.store, environment, findings);
     let shared_limits_url = limits::shared_url(&file.limits, environment, findings);
     let trace_headers = traces::headers(&file.traces, environment, findings);
     let admin_key = long_key(file.server.admin_key.as_ref(), "server.admin_key", environment, findings);
@@ -56,6 +58,7 @@ pub(crate) fn resolve(
         data_dir: file.data_dir,
         media_dir: file.media_dir,
         store: file.store,
+        postgres_url,
         tasks: file.tasks,
         retention: file.retention,
         limits: file.limits,

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::environment::SecretRef;
-use crate::text::{self, DurationText, SizeText};
+use crate::text::{self, DurationText};
 
 mod admin_keys;
 mod egress;
@@ -16,6 +16,7 @@ mod limits;
 mod reload;
 mod retention;
 mod server;
+mod store;
 mod tasks;
 mod traces;
 
@@ -26,6 +27,7 @@ pub use limits::{Limits, OnOutage, SharedLimits};
 pub use reload::Reload;
 pub use retention::Retention;
 pub use server::{Server, Tls};
+pub use store::{Postgres, Store};
 pub use tasks::Tasks;
 pub use traces::{TraceHeader, Traces};
 
@@ -34,28 +36,6 @@ const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
-
-/// The embedded store.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Store {
-    /// Writes that may wait for the writer; more are refused.
-    #[schemars(range(min = 1))]
-    pub queue_max: usize,
-    /// Waiting writes that share one transaction and one fsync.
-    #[schemars(range(min = 1))]
-    pub batch_max: usize,
-    /// The write-ahead log is folded into the database when it has grown to this.
-    #[serde(with = "text::size")]
-    #[schemars(with = "SizeText")]
-    pub wal_bytes_max: u64,
-}
-
-impl Default for Store {
-    fn default() -> Self {
-        Self { queue_max: 10_000, batch_max: 512, wal_bytes_max: 64 * MIB }
-    }
-}
 
 /// Messages that tell clients' own servers how their tasks ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

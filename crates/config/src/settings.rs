@@ -22,8 +22,10 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The directory that keeps inputs and results; absent if it is that of `assets` in `data_dir`.
     pub media_dir: Option<PathBuf>,
-    /// The embedded store.
+    /// The store.
     pub store: Store,
+    /// The URL that `store.postgres` names; it may hold a password.
+    pub postgres_url: Option<Credential>,
     /// The life of a task.
     pub tasks: Tasks,
     /// How long things are kept.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use domain::Money;
 
 use crate::ledger::LedgerOptions;
@@ -29,6 +29,8 @@ pub(crate) enum Command {
     Explain(ExplainOptions),
     /// Makes, lists and revokes client keys.
     Keys(KeysOptions),
+    /// Brings the schema of the store up to date, and says what was changed.
+    Migrate(MigrateOptions),
     /// Lists messages to clients' own servers, and sends dead ones again.
     Deliveries(DeliveriesOptions),
     /// Lists results that came after the end of their tasks.
@@ -41,6 +43,21 @@ pub(crate) enum Command {
     Sandbox(SandboxOptions),
     /// Prints the JSON Schema of the config file.
     Schema,
+    /// Prints the description of an API (OpenAPI 3.1).
+    Openapi {
+        /// Which.
+        #[arg(value_enum)]
+        api: Described,
+    },
+}
+
+/// An API that is described.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Described {
+    /// The operator's.
+    Admin,
+    /// The contract that clients speak.
+    V2,
 }
 
 impl Default for Command {
@@ -65,6 +82,15 @@ pub(crate) struct DataOptions {
     /// The directory of tasks, keys and results, in place of the config's.
     #[arg(long, value_name = "DIR", env = "FILMGATE_DATA", global = true)]
     pub(crate) data: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MigrateOptions {
+    /// Changes nothing: says what would be, and fails if that is anything.
+    #[arg(long)]
+    pub(crate) check: bool,
+    #[command(flatten)]
+    pub(crate) data: DataOptions,
 }
 
 #[derive(Debug, Clone, Default, Args)]

@@ -4,6 +4,7 @@
 mod check;
 mod cli;
 mod deliveries;
+mod describe;
 mod embedded;
 mod explain;
 mod generate;
@@ -11,6 +12,7 @@ mod keys;
 mod late;
 mod ledger;
 mod limiter;
+mod migrate;
 mod observing;
 mod quarantine;
 mod reload;
@@ -50,11 +52,13 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Check(options) => check::run(&options),
         Command::Explain(options) => explain::run(&options),
         Command::Keys(options) => keys::run(options).await,
+        Command::Migrate(options) => migrate::run(options).await,
         Command::Deliveries(options) => deliveries::run(options).await,
         Command::Late(options) => late::run(options).await,
         Command::Quarantine(options) => quarantine::run(options).await,
         Command::Ledger(options) => ledger::run(options).await,
         Command::Sandbox(options) => sandbox_command::run(options).await,
         Command::Schema => check::schema(),
+        Command::Openapi { api } => describe::run(api),
     }
 }

@@ -7,7 +7,7 @@ use anyhow::{Context as _, anyhow};
 use config::{Config, Environment, Known, Problems};
 use domain::ModelSpec;
 use routing::Catalogue;
-use store::{SqliteSettings, SqliteStore, Store};
+use store::{PostgresSettings, PostgresStore, SqliteSettings, SqliteStore, Store};
 
 use crate::cli::{ConfigOptions, DataOptions, ServeOptions};
 use crate::reload::{Inputs, Recorder};
@@ -86,9 +86,32 @@ pub(crate) fn store_path(config: &Config) -> PathBuf {
 /// The store that `config` names, beside whoever else uses it: for the command line. Its directory is made if it is not
 /// there.
 pub(crate) async fn store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+    if let Some(settings) = postgres(config) {
+        return Ok(Arc::new(open_postgres(settings).await?));
+    }
     std::fs::create_dir_all(&config.data_dir)
         .with_context(|| format!("making {}", config.data_dir.display()))?;
     Ok(Arc::new(SqliteStore::open(store_path(config), SqliteSettings::default())?))
+}
+
+/// Opens the store on PostgreSQL.
+pub(crate) async fn open_postgres(settings: PostgresSettings) -> anyhow::Result<PostgresStore> {
+    PostgresStore::open(settings).await.context("opening the store on PostgreSQL")
+}
+
+/// How the store on PostgreSQL is reached, if the config has one.
+pub(crate) fn postgres(config: &Config) -> Option<PostgresSettings> {
+    let (section, url) = (config.store.postgres.as_ref()?, config.postgres_url.clone()?);
+    Some(PostgresSettings {
+        ca_file: section.ca_file.clone(),
+        connections_max: section.connections_max,
+        connect_timeout: section.connect_timeout,
+        statement_timeout: section.statement_timeout,
+        migrate_at_start: section.migrate_at_start,
+        accepts_waiting_max: config.store.queue_max / 2,
+        batch_max: config.store.batch_max,
+        ..PostgresSettings::new(url)
+    })
 }
 
 /// Logs what is right in the config and may surprise.

@@ -27,6 +27,8 @@ use crate::{embedded, limiter, setup, source};
 
 /// What is given beyond the timeout of a submission, or of a message, to store its answer.
 const WORKER_GRACE_MARGIN: Duration = Duration::from_secs(5);
+/// The name of the key that addresses for upstreams are made with.
+const CALLBACK_KEY: &str = "callback.key";
 /// Idle connections kept for each upstream host.
 const IDLE_PER_HOST_MAX: usize = 32;
 
@@ -55,9 +57,7 @@ impl Running {
     pub(crate) async fn start(config: &Config, reloads: Option<Reloads>) -> anyhow::Result<Self> {
         let data = &config.data_dir;
         std::fs::create_dir_all(data).with_context(|| format!("making {}", data.display()))?;
-        let store = SqliteStore::open_exclusive(source::store_path(config), store_settings(config))
-            .with_context(|| format!("opening the store in {}", data.display()))?;
-        let store: Arc<dyn Store> = Arc::new(store);
+        let (store, hints) = open_store(config).await?;
         let sandbox = if config.sandbox.embed { Some(embedded::start(config).await?) } else { None };
         let public = listen(config.server.listen).await?;
         let admin = listen(config.server.admin_listen).await?;
@@ -69,7 +69,7 @@ impl Running {
         let sandbox_url = sandbox.as_ref().map(sandbox_url);
         let setup = CurrentSetup::new(setup::build(config, sandbox_url.as_deref())?);
         let keyring = Keyring::new(Arc::clone(&store), setup.clone());
-        let parts = parts(config, store, setup.clone(), (Arc::clone(&limiter), url.clone()))?;
+        let parts = parts(config, (store, hints), setup.clone(), (Arc::clone(&limiter), url.clone()))?;
         let shared = Shared::new(parts, &registry).await?;
 
         let (stop, stopped) = watch::channel(false);
@@ -268,7 +268,7 @@ fn deployment(config: &Config) -> Deployment {
 
 fn parts(
     config: &Config,
-    store: Arc<dyn Store>,
+    (store, hints): (Arc<dyn Store>, Option<HintSettings>),
     setup: CurrentSetup,
     (limiter, base_url): (Arc<dyn Limiter>, String),
 ) -> anyhow::Result<Parts> {
@@ -279,7 +279,7 @@ fn parts(
         limiter,
         assets: AssetStorage::new(media_dir(config)),
         spool: spool(config)?,
-        settings: task_settings(config, base_url, hint_settings(config)?),
+        settings: task_settings(config, base_url, hints),
     })
 }
 
@@ -349,7 +349,7 @@ fn task_settings(config: &Config, base_url: String, hints: Option<HintSettings>)
         inline_result_bytes_max: tasks.inline_result_bytes_max,
         hints,
         callbacks: callback_settings(config),
-        writers: Writers::Alone,
+        writers: if config.store.postgres.is_some() { Writers::Several } else { Writers::Alone },
         live_view_max: tasks.live_view_max,
         late: LateSettings {
             watch: tasks.late_watch,
@@ -367,23 +367,57 @@ fn task_settings(config: &Config, base_url: String, hints: Option<HintSettings>)
     }
 }
 
-/// How upstreams may call, if they can reach this gateway. The key of their addresses is the config's, or made at the
-/// first start.
-fn hint_settings(config: &Config) -> anyhow::Result<Option<HintSettings>> {
-    let Some(public_url) = config.server.public_url.clone().filter(|_| config.server.upstream_callbacks)
-    else {
-        return Ok(None);
-    };
-    if let Some(secret) = &config.callback_key {
-        return Ok(Some(HintSettings { public_url, key: HintSettings::key_of(secret) }));
+/// The store that serves, and how upstreams may call if they can reach this gateway.
+async fn open_store(config: &Config) -> anyhow::Result<(Arc<dyn Store>, Option<HintSettings>)> {
+    if let Some(settings) = source::postgres(config) {
+        let store = source::open_postgres(settings).await?;
+        let hints = match hints_of_config(config) {
+            Hints::Settled(hints) => hints,
+            // All gateways on the database must understand what upstreams were told by any of them.
+            Hints::WithKey(public_url) => {
+                let fresh = tasks::random_key().map_err(anyhow::Error::msg)?;
+                let key = store.shared_secret(CALLBACK_KEY, fresh).await.context("sharing a key")?;
+                Some(HintSettings { public_url, key })
+            }
+        };
+        return Ok((Arc::new(store), hints));
     }
-    let path = config.data_dir.join("callback.key");
-    let key = match std::fs::read(&path) {
-        Ok(bytes) => bytes.try_into().ok().with_context(|| format!("{} is no key", path.display()))?,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => make_key(&path)?,
-        Err(error) => return Err(error).with_context(|| format!("reading {}", path.display())),
+    let store = SqliteStore::open_exclusive(source::store_path(config), store_settings(config))
+        .with_context(|| format!("opening the store in {}", config.data_dir.display()))?;
+    let hints = match hints_of_config(config) {
+        Hints::Settled(hints) => hints,
+        Hints::WithKey(public_url) => Some(HintSettings { public_url, key: kept_key(config)? }),
     };
-    Ok(Some(HintSettings { public_url, key }))
+    Ok((Arc::new(store), hints))
+}
+
+/// How upstreams may call, as far as the config says it.
+enum Hints {
+    /// All of it.
+    Settled(Option<HintSettings>),
+    /// By this URL, and with a key of its own that is made at the first start.
+    WithKey(String),
+}
+
+fn hints_of_config(config: &Config) -> Hints {
+    let public_url = config.server.public_url.clone().filter(|_| config.server.upstream_callbacks);
+    match (public_url, &config.callback_key) {
+        (None, _) => Hints::Settled(None),
+        (Some(public_url), Some(secret)) => {
+            Hints::Settled(Some(HintSettings { public_url, key: HintSettings::key_of(secret) }))
+        }
+        (Some(public_url), None) => Hints::WithKey(public_url),
+    }
+}
+
+/// The key in the data directory, which is made at the first start.
+fn kept_key(config: &Config) -> anyhow::Result<[u8; 32]> {
+    let path = config.data_dir.join(CALLBACK_KEY);
+    match std::fs::read(&path) {
+        Ok(bytes) => bytes.try_into().ok().with_context(|| format!("{} is no key", path.display())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => make_key(&path),
+        Err(error) => Err(error).with_context(|| format!("reading {}", path.display())),
+    }
 }
 
 fn make_key(path: &Path) -> anyhow::Result<[u8; 32]> {

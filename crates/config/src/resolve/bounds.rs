@@ -11,7 +11,7 @@ use crate::environment::Environment;
 use crate::file::File;
 use crate::findings::Findings;
 use crate::resolve::{limits, traces};
-use crate::sections::{Callbacks, Egress, Retention, Server, Store, Tasks, Tls};
+use crate::sections::{Callbacks, Egress, Retention, Server, Tasks, Tls};
 
 /// Below, ordinary requests would be refused; above, a head is no longer one.
 const HEAD_BYTES: std::ops::RangeInclusive<u64> = 8 << 10..=1 << 20;
@@ -33,7 +33,7 @@ pub(super) fn check(file: &mut File, environment: &dyn Environment, findings: &m
             check_tls((path, tls), environment, findings);
         }
     }
-    store(&file.store, findings);
+    super::store::check(&file.store, environment, findings);
     tasks(&file.tasks, findings);
     retention(&file.retention, findings);
     limits::check(&file.limits, findings);
@@ -106,12 +106,6 @@ fn check_tls((path, tls): (&str, &Tls), environment: &dyn Environment, findings:
     };
     check("cert_file", &tls.cert_file);
     check("key_file", &tls.key_file);
-}
-
-fn store(store: &Store, findings: &mut Findings<'_>) {
-    findings.positive("store.queue_max", store.queue_max == 0);
-    findings.positive("store.batch_max", store.batch_max == 0);
-    findings.positive("store.wal_bytes_max", store.wal_bytes_max == 0);
 }
 
 fn tasks(tasks: &Tasks, findings: &mut Findings<'_>) {

@@ -47,7 +47,8 @@ impl AtStart {
             log,
             traces,
             sandbox,
-            // What these hold is known by the references of server and limits.
+            // What these hold is known by the references of server, store and limits.
+            postgres_url: _,
             admin_key: _,
             admin_keys: _,
             callback_key: _,
