@@ -49,11 +49,15 @@ class EachExample(unittest.TestCase):
         def check(_, documents):
             for _, spec in chart.pods(documents):
                 self.assertIn(": in order (", gateway_check(documents, spec))
+                # It has the command that the pod runs.
+                [container] = spec["containers"]
+                subprocess.run([FILMGATE, container["args"][0], "--help"], check=True, capture_output=True)
 
         self.each(check)
 
     def test_a_pod_is_waited_for_as_long_as_it_needs(self):
         defaults = yaml.safe_load((chart.ROOT / "config/filmgate.reference.yaml").read_text())
+        margin = yaml.safe_load((chart.CHART / "values.yaml").read_text())["terminationMarginSeconds"]
 
         def check(_, documents):
             [(_, spec)] = serving(documents)
@@ -61,7 +65,7 @@ class EachExample(unittest.TestCase):
             wait = lambda section, key: seconds((defaults[section] | config.get(section, {}))[key])
             needed = wait("server", "drain_delay") + wait("server", "drain_timeout") + wait("tasks", "submit_timeout")
             self.assertGreater(wait("server", "drain_delay"), 0)
-            self.assertGreater(spec["terminationGracePeriodSeconds"], needed + 5)
+            self.assertEqual(spec["terminationGracePeriodSeconds"], needed + 5 + margin)
 
         self.each(check)
 
@@ -220,7 +224,7 @@ class Network(unittest.TestCase):
         self.assertEqual(len(strict["http"]), 1)
 
     def test_pods_reach_what_they_need_and_no_network_inside(self):
-        for name, others in (("embedded.yaml", set()), ("replicas.yaml", {5432, 6379}), ("tracing.yaml", {4317})):
+        for name, others in (("embedded.yaml", set()), ("replicas.yaml", {5432, 6379}), ("tracing.yaml", {4318})):
             egress = self.policy(name)["egress"]
             ports = [port["port"] for rule in egress for port in rule["ports"]]
             self.assertEqual(set(ports), {53, 443} | others, name)
