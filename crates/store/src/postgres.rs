@@ -48,6 +48,7 @@ use self::accept::Accepts;
 use self::failure::failed;
 use self::nudges::{Nudges, Nudging};
 use self::pool::Pool;
+use crate::unreadable::Unreadable;
 use crate::{Nudge, Store, StoreError};
 
 /// Tasks in one PostgreSQL database, which many gateways may serve from at one time.
@@ -57,6 +58,7 @@ pub struct PostgresStore {
     nudges: Nudges,
     nudging: Nudging,
     pool: Arc<Pool>,
+    unreadable: Unreadable,
 }
 
 impl PostgresStore {
@@ -78,6 +80,7 @@ impl PostgresStore {
             nudges: Nudges::start(settings, nudging.clone()),
             nudging,
             pool,
+            unreadable: Unreadable::default(),
         })
     }
 

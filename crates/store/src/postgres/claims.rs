@@ -15,10 +15,12 @@ use super::retry::Tries;
 use super::rows::{get, limit, signed, task, task_columns, unsigned, with_attempts};
 use super::session::Session;
 use crate::rows::TaskRow;
+use crate::unreadable::{ClaimedRow, Unreadable};
 use crate::{Claim, CrashingTask, StoreError};
 
-/// What others are just claiming is left to them.
-pub(super) const DUE: &str = "SELECT id FROM tasks WHERE due_at IS NOT NULL AND due_at <= {now}
+/// What others are just claiming is left to them, and so is what cannot be read: `$2` has its versions and ids.
+pub(super) const DUE: &str = "SELECT id FROM tasks
+    WHERE due_at IS NOT NULL AND due_at <= {now} AND version::TEXT || ' ' || id <> ALL($2)
     ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED";
 const TAKE: &str = concat!(
     "UPDATE tasks SET crashes = crashes + CASE WHEN lease_holder IS NULL THEN 0 ELSE 1 END, lease_holder = $2,
@@ -28,7 +30,7 @@ const TAKE: &str = concat!(
     task_columns!()
 );
 pub(super) const NEXT_DUE: &str = "SELECT GREATEST(due_at - {now}, 0) AS millis FROM tasks
-    WHERE due_at IS NOT NULL ORDER BY due_at LIMIT 1";
+    WHERE due_at IS NOT NULL AND version::TEXT || ' ' || id <> ALL($1) ORDER BY due_at LIMIT 1";
 /// Of those that crash, the worst first.
 pub(super) const CRASHING: &str = "SELECT id, owner, model, state, crashes, deadline_at FROM tasks
     WHERE crashes > 0 AND crashes >= $1 AND due_at IS NOT NULL ORDER BY crashes DESC LIMIT $2";
@@ -40,74 +42,67 @@ pub(super) const PARDON: &str = "UPDATE tasks
     SET crashes = 0, due_at = CASE WHEN lease_holder IS NULL THEN LEAST(due_at, {now}) ELSE due_at END
     WHERE id = $1 AND due_at IS NOT NULL AND crashes > 0";
 
-/// A claimed task, not yet decoded.
-struct Taken {
-    epoch: u64,
-    cancel_requested: bool,
-    crashes: u32,
-}
-
 /// Claims up to `max` tasks that are due, oldest due first, until `lease` has passed.
 pub(super) async fn claim_due(
     pool: &Pool,
-    holder: &str,
-    lease: Duration,
+    unreadable: &Unreadable,
+    (holder, lease): (&str, Duration),
     max: usize,
 ) -> Result<Vec<Claim>, StoreError> {
     let mut tries = Tries::default();
     loop {
         let session = pool.session().await?;
-        let claimed = take(&session, holder, lease, max).await;
+        let claimed = take(&session, unreadable, (holder, lease), max).await;
         match session.end(claimed).await {
             Err(error) if tries.again_after(&error).await => {}
-            claimed => return claimed.map(|(rows, taken)| decode(rows, taken)),
+            claimed => return claimed,
         }
     }
 }
 
-type Claimed = (Vec<TaskRow>, HashMap<String, Taken>);
-
-async fn take(session: &Session, holder: &str, lease: Duration, max: usize) -> Result<Claimed, StoreError> {
-    let (max, lease) = (limit(max), millis(lease));
+async fn take(
+    session: &Session,
+    unreadable: &Unreadable,
+    (holder, lease): (&str, Duration),
+    max: usize,
+) -> Result<Vec<Claim>, StoreError> {
+    let (max, left_out) = (limit(max), unreadable.marks());
     let begin = async {
         let [due] = session.prepare([DUE]).await?;
-        try_join!(biased; session.begin(), session.rows(&due, [&max]))
+        try_join!(biased; session.begin(), session.rows(&due, [&max, &left_out]))
     };
     let ((), due) = begin.await.map_err(failed("reading due tasks"))?;
     if due.is_empty() {
-        return Ok((Vec::new(), HashMap::new()));
+        return Ok(Vec::new());
     }
     let ids = due.iter().map(|row| get(row, "id")).collect::<Result<Vec<String>, _>>()?;
-    let rows = session.query(TAKE, [&ids, &holder, &lease]).await.map_err(failed("claiming tasks"))?;
-    let mut taken = HashMap::new();
-    for row in &rows {
-        let claim = Taken {
+    let rows = session.query(TAKE, [&ids, &holder, &millis(lease)]).await;
+    let claimed = claimed(session, &rows.map_err(failed("claiming tasks"))?).await?;
+    let place: HashMap<&str, usize> = ids.iter().enumerate().map(|(n, id)| (id.as_str(), n)).collect();
+    let mut decoded = unreadable.decode(claimed);
+    decoded.claims.sort_by_key(|claim| place.get(claim.task.id.as_str()).copied());
+    // Within this transaction, so that nobody sees that they were taken.
+    for (left_alone, delay) in [(decoded.unreadable, Duration::ZERO), (decoded.too_many, lease)] {
+        if !left_alone.is_empty() {
+            give_back(session, &left_alone, delay, Reckoning::Same).await?;
+        }
+    }
+    Ok(decoded.claims)
+}
+
+/// The rows that [`TAKE`] returns, with their attempts.
+async fn claimed(session: &Session, rows: &[Row]) -> Result<Vec<ClaimedRow>, StoreError> {
+    let tasks = rows.iter().map(task).collect::<Result<Vec<_>, _>>()?;
+    let tasks = with_attempts(session, tasks).await?;
+    let claimed = |(row, task): (&Row, TaskRow)| {
+        Ok(ClaimedRow {
+            task,
             epoch: unsigned(row, "lease_epoch")?,
             cancel_requested: get(row, "cancel_requested")?,
             crashes: unsigned(row, "crashes")?,
-        };
-        taken.insert(get(row, "id")?, claim);
-    }
-    let place: HashMap<&str, usize> = ids.iter().enumerate().map(|(n, id)| (id.as_str(), n)).collect();
-    let mut tasks = rows.iter().map(task).collect::<Result<Vec<_>, _>>()?;
-    tasks.sort_by_key(|task| place.get(task.id()).copied());
-    Ok((with_attempts(session, tasks).await?, taken))
-}
-
-/// One that cannot be read is left out, so that it does not stop the others; it is logged, and comes again when its lease
-/// ends.
-fn decode(rows: Vec<TaskRow>, mut taken: HashMap<String, Taken>) -> Vec<Claim> {
-    let decode = |row: TaskRow| {
-        let Taken { epoch, cancel_requested, crashes } = taken.remove(row.id())?;
-        match row.decode() {
-            Ok(task) => Some(Claim { task, epoch, cancel_requested, crashes }),
-            Err(error) => {
-                tracing::error!(%error, "a due task is left out");
-                None
-            }
-        }
+        })
     };
-    rows.into_iter().filter_map(decode).collect()
+    rows.iter().zip(tasks).map(claimed).collect()
 }
 
 /// What the end of a claim says of the crashes before it.

@@ -70,7 +70,7 @@ impl Tasks for PostgresStore {
     }
 
     async fn claim_due(&self, holder: &str, lease: Duration, max: usize) -> Result<Vec<Claim>, StoreError> {
-        claims::claim_due(&self.pool, holder, lease, max).await
+        claims::claim_due(&self.pool, &self.unreadable, (holder, lease), max).await
     }
 
     async fn advance(
@@ -146,7 +146,7 @@ impl Tasks for PostgresStore {
     }
 
     async fn next_due_in(&self) -> Result<Option<Duration>, StoreError> {
-        let row = self.pool.session().await?.first(claims::NEXT_DUE, []).await;
+        let row = self.pool.session().await?.first(claims::NEXT_DUE, [&self.unreadable.marks()]).await;
         row.map_err(failed("reading the next due time"))?.as_ref().map(wait).transpose()
     }
 
