@@ -4,7 +4,7 @@
 mod api;
 
 use std::convert::Infallible;
-use std::time::Duration;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, StatusCode, header};
@@ -17,6 +17,9 @@ use tower::service_fn;
 use crate::body::Answer;
 use crate::connection::Connections;
 use crate::{Draining, Settings, server};
+use api::Api;
+
+pub use api::document as openapi;
 
 /// Everything that the operator is served with.
 #[derive(Clone)]
@@ -32,17 +35,17 @@ pub struct Admin {
 }
 
 /// Serves `/metrics`, `/livez`, `/readyz` and the operator's API until `shutdown`, which should come after the end of [`crate::serve`], so
-/// that probes see the draining. Of `settings` the bounds of connections count.
+/// that probes see the draining. Of `settings` the bounds of connections, of bodies and of wrong keys count.
 pub async fn serve(
     listener: TcpListener,
     admin: Admin,
     settings: &Settings,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), prometheus::Error> {
-    let body_timeout = settings.body_timeout;
+    let api = Arc::new(Api::new(admin.operator.clone(), settings));
     let service = service_fn(move |request: Request<Incoming>| {
-        let admin = admin.clone();
-        async move { Ok::<_, Infallible>(admin.answer(request, body_timeout).await) }
+        let (admin, api) = (admin.clone(), Arc::clone(&api));
+        async move { Ok::<_, Infallible>(admin.answer(request, &api).await) }
     });
     // Not registered: the gauge that operators see counts clients.
     let open = IntGauge::new("admin_connections", "Open connections of the operator.")?;
@@ -51,9 +54,9 @@ pub async fn serve(
 }
 
 impl Admin {
-    async fn answer(&self, request: Request<Incoming>, body_timeout: Duration) -> Answer {
+    async fn answer(&self, request: Request<Incoming>, api: &Api) -> Answer {
         if request.uri().path().starts_with(api::PREFIX) {
-            return api::answer(&self.operator, request, body_timeout).await;
+            return api.answer(request).await;
         }
         let (method, path) = (request.method(), request.uri().path());
         if !matches!(*method, Method::GET | Method::HEAD) {

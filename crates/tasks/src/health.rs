@@ -123,6 +123,14 @@ impl Health {
         known.health = AccountHealth::default();
     }
 
+    /// From now on nothing counts that was heard of the account. If it is drained, it stays so.
+    pub(crate) fn reset(&self, account: &Account) {
+        let mut accounts = self.accounts();
+        let known = of(&mut accounts, account);
+        known.health = AccountHealth::default();
+        known.health.set_drained(known.is_drained);
+    }
+
     /// How long the account lately took from a submission to the results, by its own names of models.
     pub(crate) fn times(&self, account: &AccountName) -> HashMap<String, Duration> {
         self.accounts().get(account).map(|known| known.times.clone()).unwrap_or_default()

@@ -29,7 +29,7 @@ use crate::reload::{Reloaded, Reloads};
 use crate::shared::{Shared, store_failure};
 
 pub use accounts::AccountView;
-pub use credentials::{Grant, NewToken, NotDerived, Operators, Token};
+pub use credentials::{Grant, GrantView, NewToken, NotDerived, Operators, Token};
 pub use deliveries::{DeliveryQuery, DeliveryStateName, DeliveryView, Replayed};
 pub use keys::{CreatedKey, KeyView, KeyWish, TodayView};
 pub use late::LateView;
@@ -38,7 +38,7 @@ pub use ledger::{
     WorkView,
 };
 pub use limits::{LimitKind, LimitQuery, LimitView};
-pub use page::{Listed, Page};
+pub use page::{Listed, Page, PageQuery};
 pub(crate) use schema::{Amount, ResultScope};
 pub use span::{span_end, span_start};
 pub use status::StatusView;

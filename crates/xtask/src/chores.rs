@@ -75,6 +75,17 @@ pub(crate) fn schema(root: &Path) -> anyhow::Result<()> {
         std::fs::write(root.join(path), text).with_context(|| format!("writing {path}"))?;
         say(&format!("wrote {path}"));
     }
+    ["admin", "v2"].into_iter().try_for_each(|api| describe(root, api))
+}
+
+/// Writes the description of an API, which the binary knows.
+fn describe(root: &Path, api: &str) -> anyhow::Result<()> {
+    let words = ["run", "--quiet", "--package", "filmgate", "--", "openapi", api];
+    let output = Command::new("cargo").args(words).current_dir(root).output().context("starting cargo run")?;
+    anyhow::ensure!(output.status.success(), "describing {api}: {}", String::from_utf8_lossy(&output.stderr));
+    let path = format!("docs/openapi/{api}.json");
+    std::fs::write(root.join(&path), output.stdout).with_context(|| format!("writing {path}"))?;
+    say(&format!("wrote {path}"));
     Ok(())
 }
 

@@ -1,97 +1,161 @@
-//! The operator's API: below `/admin/`, JSON, with the operator's own key.
+//! The operator's API: below `/admin/`, JSON, for those who have a credential of it. What it has is data: see [`table`].
 
+mod body;
+mod document;
+mod query;
+mod refused;
+mod route;
+mod table;
+
+use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
 use domain::{Failure, FailureKind};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Request, StatusCode, header};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use hyper::body::Incoming;
-use serde_json::{Value, json};
-use tasks::{Operator, Question};
+use limits::WrongKeys;
+use matchit::Router;
+use serde_json::{Map, Value};
+use tasks::{Grant, Operator};
 
 use crate::body::Answer;
+use crate::context::Peer;
+use crate::{Settings, percent};
+use refused::Refused;
+use route::{Ask, Params, Route};
+
+pub use document::document;
 
 /// Where it is.
 pub(super) const PREFIX: &str = "/admin/";
+/// Where what was changed is logged, and by whom.
+const AUDIT: &str = "audit";
 
-/// A longer body of a request is not read.
-const BODY_BYTES_MAX: usize = 64 * 1024;
-
-pub(super) async fn answer(
-    operator: &Operator,
-    request: Request<Incoming>,
+/// What answers.
+pub(super) struct Api {
+    operator: Operator,
+    routes: Vec<Route>,
+    /// Which of them a path may be.
+    paths: Router<Vec<usize>>,
+    wrong_keys: WrongKeys,
     body_timeout: Duration,
-) -> Answer {
-    let (head, body) = request.into_parts();
-    match try_answer(operator, &head, whole(body, body_timeout)).await {
-        Ok(body) => reply(StatusCode::OK, &body),
-        Err(failure) => {
-            tracing::warn!(path = head.uri.path(), %failure, "the operator's API refused a request");
-            let Failure { kind, public, field, .. } = failure;
-            let error = json!({ "code": kind, "message": public, "field": field });
-            reply(status(kind), &json!({ "error": error }))
+}
+
+/// What a path means.
+struct Matched<'a> {
+    route: &'a Route,
+    params: Params,
+}
+
+impl Api {
+    /// One over `operator`. Of `settings` the bounds of bodies and of wrong keys count.
+    pub(super) fn new(operator: Operator, settings: &Settings) -> Self {
+        let routes = table::routes();
+        let paths = paths(&routes);
+        let wrong_keys = WrongKeys::new(settings.wrong_keys_per_minute, settings.tracked_addresses_max);
+        Self { operator, routes, paths, wrong_keys, body_timeout: settings.body_timeout }
+    }
+
+    /// Answers a request for a path below [`PREFIX`].
+    pub(super) async fn answer(&self, request: Request<Incoming>) -> Answer {
+        let (head, body) = request.into_parts();
+        match self.try_answer(&head, body).await {
+            Ok(value) => reply(StatusCode::OK, &value),
+            Err(refused) => {
+                tracing::warn!(path = head.uri.path(), %refused, "the operator's API refused a request");
+                refused.into_answer()
+            }
         }
     }
-}
 
-/// The body is read where it is needed, and never for a stranger.
-async fn try_answer(
-    operator: &Operator,
-    head: &Parts,
-    body: impl Future<Output = Result<Bytes, Failure>>,
-) -> Result<Value, Failure> {
-    let grant = operator.authenticate(bearer(&head.headers))?;
-    if grant.scopes != domain::AdminScopes::all() {
-        return Err(Failure::new(FailureKind::Unauthorized, "this key may not do everything"));
-    }
-    let path = head.uri.path().strip_prefix(PREFIX).unwrap_or_default();
-    let segments: Vec<&str> = path.split('/').collect();
-    match (head.method.as_str(), segments.as_slice()) {
-        ("GET" | "HEAD", ["accounts"]) => Ok(json!(operator.accounts(None, None).await?)),
-        ("POST", ["accounts", name, "drain"]) => Ok(json!(operator.drain(name).await?)),
-        ("POST", ["accounts", name, "resume"]) => Ok(json!(operator.resume(name).await?)),
-        ("GET" | "HEAD", ["tasks", id]) => Ok(json!(operator.task(id).await?)),
-        ("POST", ["reload"]) => Ok(json!(operator.reload().await?)),
-        ("POST", ["explain"]) => Ok(json!(operator.explain(&question(&body.await?)?).await?)),
-        ("GET" | "HEAD", ["deliveries"]) => deliveries(operator, head.uri.query().unwrap_or_default()).await,
-        ("POST", ["deliveries", "replay"]) => Ok(json!(operator.replay(None).await?)),
-        ("POST", ["deliveries", id, "replay"]) => Ok(json!(operator.replay(Some(id)).await?)),
-        (
-            _,
-            ["accounts" | "deliveries" | "explain" | "reload"]
-            | ["accounts", _, "drain" | "resume"]
-            | ["tasks", _]
-            | ["deliveries", "replay"]
-            | ["deliveries", _, "replay"],
-        ) => Err(Failure::new(FailureKind::MethodNotAllowed, "this path has another method")),
-        _ => Err(Failure::new(FailureKind::NotFound, "no such path of the operator's API")),
-    }
-}
-
-async fn deliveries(operator: &Operator, query: &str) -> Result<Value, Failure> {
-    let state = parameter(query, "state").unwrap_or("dead");
-    let max = parameter(query, "max").and_then(|max| max.parse::<usize>().ok());
-    let query = serde_json::from_value(json!({ "state": state, "max": max }));
-    let query = query.map_err(|error| Failure::invalid("state", error.to_string()))?;
-    Ok(json!(operator.deliveries(&query).await?))
-}
-
-fn question(body: &[u8]) -> Result<Question, Failure> {
-    serde_json::from_slice(body).map_err(|error| Failure::invalid("body", format!("body: {error}")))
-}
-
-/// The whole body, if it is short enough and comes in time.
-async fn whole(body: Incoming, timeout: Duration) -> Result<Bytes, Failure> {
-    match tokio::time::timeout(timeout, Limited::new(body, BODY_BYTES_MAX).collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            let text = format!("the body may have {BODY_BYTES_MAX} bytes");
-            Err(Failure::new(FailureKind::BodyTooLarge, text))
+    /// Nothing of a request counts, and nothing of its body is read, before its credential is good for what its path needs.
+    async fn try_answer(&self, head: &Parts, body: Incoming) -> Result<Value, Refused> {
+        let grant = self.authenticate(head)?;
+        let Matched { route, params } = self.find(&head.method, head.uri.path())?;
+        let subject = params.subject();
+        if !grant.may(route.scope) {
+            let refused = Refused::forbidden(&grant, route.scope);
+            audit(&grant, route, &subject, refused.code());
+            return Err(refused);
         }
-        Ok(Err(_broken)) => Err(Failure::invalid("body", "body: it did not come whole")),
-        Err(_elapsed) => Err(Failure::new(FailureKind::RequestTimeout, "the body did not come in time")),
+        let asked = async {
+            let query = query::parse(head.uri.query().unwrap_or_default(), &route.parameters)?;
+            let body = if route.method == Method::GET {
+                Bytes::new()
+            } else {
+                body::whole(body, self.body_timeout).await?
+            };
+            Ok(Ask { operator: self.operator.clone(), grant: grant.clone(), params, query, body })
+        };
+        let done: Result<Value, Refused> = match asked.await {
+            Ok(ask) => (route.call)(ask).await,
+            Err(refused) => Err(refused),
+        };
+        let of_reply = done.as_ref().ok().and_then(|reply| reply.pointer(route.subject_at)?.as_str());
+        let outcome = done.as_ref().map_or_else(Refused::code, |_| "done");
+        audit(&grant, route, of_reply.unwrap_or(&subject), outcome);
+        done
+    }
+
+    fn authenticate(&self, head: &Parts) -> Result<Grant, Refused> {
+        let presented = bearer(&head.headers);
+        let address = head.extensions.get::<Peer>().map(|Peer(address)| *address);
+        // Who shows no credential has not guessed one, so that is not counted.
+        let (Some(key), Some(address)) = (presented, address) else {
+            return Ok(self.operator.authenticate(presented)?);
+        };
+        self.wrong_keys.may_try(address, key).map_err(too_many)?;
+        let grant = self.operator.authenticate(presented);
+        self.count(address, key, grant.is_ok())?;
+        Ok(grant?)
+    }
+
+    fn count(&self, address: IpAddr, key: &str, is_good: bool) -> Result<(), Refused> {
+        if is_good {
+            self.wrong_keys.was_good(address, key);
+            return Ok(());
+        }
+        Ok(self.wrong_keys.was_wrong(address).map_err(too_many)?)
+    }
+
+    fn find(&self, method: &Method, path: &str) -> Result<Matched<'_>, Refused> {
+        let unknown = || Failure::new(FailureKind::NotFound, "no such path of the operator's API");
+        let found = self.paths.at(path).map_err(|_no_such_path| unknown())?;
+        let method = if method == Method::HEAD { &Method::GET } else { method };
+        let mut of_path = found.value.iter().map(|index| &self.routes[*index]);
+        let Some(route) = of_path.clone().find(|route| route.method == *method) else {
+            return Err(Refused::method(of_path.by_ref().map(|route| &route.method)));
+        };
+        let decoded =
+            found.params.iter().map(|(name, value)| Some((name.to_owned(), percent::decode(value)?)));
+        let params = decoded.collect::<Option<Vec<_>>>().ok_or_else(unknown)?;
+        Ok(Matched { route, params: Params(params) })
+    }
+}
+
+/// The routes of each path, by their numbers.
+fn paths(routes: &[Route]) -> Router<Vec<usize>> {
+    let mut by_path: Vec<(&str, Vec<usize>)> = Vec::new();
+    for (index, route) in routes.iter().enumerate() {
+        match by_path.iter_mut().find(|(path, _)| *path == route.path) {
+            Some((_, of_path)) => of_path.push(index),
+            None => by_path.push((route.path, vec![index])),
+        }
+    }
+    let mut paths = Router::new();
+    for (path, of_path) in by_path {
+        paths.insert(path, of_path).expect("the paths of the table do not contradict each other");
+    }
+    paths
+}
+
+/// Notes what somebody has changed or wanted to change; never what they presented.
+fn audit(grant: &Grant, route: &Route, subject: &str, outcome: &str) {
+    if route.changes_something() {
+        let (credential, scope) = (grant.name.as_str(), route.scope.as_str());
+        tracing::info!(target: AUDIT, credential, scope, action = route.name, subject, outcome, "an operator's wish");
     }
 }
 
@@ -99,24 +163,9 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
 }
 
-/// The first value of a query's parameter; values here need no escapes.
-fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
-    query
-        .split('&')
-        .find_map(|pair| pair.split_once('=').filter(|(key, _)| *key == name).map(|(_, value)| value))
-}
-
-fn status(kind: FailureKind) -> StatusCode {
-    match kind {
-        FailureKind::Unauthorized => StatusCode::UNAUTHORIZED,
-        FailureKind::NotFound | FailureKind::ModelNotFound => StatusCode::NOT_FOUND,
-        FailureKind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-        FailureKind::InvalidRequest => StatusCode::BAD_REQUEST,
-        FailureKind::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        FailureKind::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
-        FailureKind::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
-        _ => StatusCode::INTERNAL_SERVER_ERROR,
-    }
+fn too_many(retry_after: Duration) -> Failure {
+    let text = "too many requests with invalid operator keys from this address";
+    Failure::new(FailureKind::RateLimited, text).with_retry_after(retry_after)
 }
 
 fn reply(status: StatusCode, body: &Value) -> Answer {
@@ -124,5 +173,10 @@ fn reply(status: StatusCode, body: &Value) -> Answer {
     *answer.status_mut() = status;
     let json = HeaderValue::from_static("application/json");
     answer.headers_mut().insert(header::CONTENT_TYPE, json);
+    // What is told here changes, and some of it is shown once.
+    answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer
 }
+
+/// An object without members.
+type Members = Map<String, Value>;

@@ -37,7 +37,7 @@ fn created(dialect: &str) -> Request<Full<bytes::Bytes>> {
 
 async fn preference(house: &House, said: &Said) -> String {
     assert_eq!(said.status, StatusCode::OK, "{said:?}");
-    house.operator.task(said.json()["task_id"].as_str().unwrap()).await.unwrap().preference
+    house.operator.task(said.json()["task_id"].as_str().unwrap()).await.unwrap().task.preference
 }
 
 #[tokio::test]

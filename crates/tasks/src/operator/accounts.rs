@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Operator;
-use super::page::{self, Listed, Page};
+use super::page::{self, Listed, Page, PageQuery};
 use crate::Setup;
 use crate::daily::Days;
 use crate::shared::store_failure;
@@ -53,13 +53,9 @@ impl Listed for AccountView {
 
 impl Operator {
     /// All accounts, by name.
-    pub async fn accounts(
-        &self,
-        after: Option<&str>,
-        max: Option<usize>,
-    ) -> Result<Page<AccountView>, Failure> {
-        let max = page::size(max)?;
-        Ok(Page::of_all(self.all_accounts().await?, after, max, |view| &view.name))
+    pub async fn accounts(&self, query: &PageQuery) -> Result<Page<AccountView>, Failure> {
+        let max = page::size(query.max)?;
+        Ok(Page::of_all(self.all_accounts().await?, query.after.as_deref(), max, |view| &view.name))
     }
 
     /// The account of that name.
@@ -82,7 +78,6 @@ impl Operator {
     pub async fn drain(&self, name: &str) -> Result<AccountView, Failure> {
         let setup = self.shared.setup.get();
         self.shared.drain(account(&setup, name)?).await?;
-        tracing::info!(account = name, "the operator has drained the account");
         self.changed(&setup, name).await
     }
 
@@ -91,7 +86,16 @@ impl Operator {
         let setup = self.shared.setup.get();
         let account = account(&setup, name)?;
         self.shared.resume(account).await?;
-        tracing::info!(account = name, "the operator has resumed the account");
+        self.changed(&setup, name).await
+    }
+
+    /// Forgets what was heard of the account, here, so that one that was out, ejected or paused is tried again. One that is
+    /// drained stays so.
+    pub async fn reset(&self, name: &str) -> Result<AccountView, Failure> {
+        let setup = self.shared.setup.get();
+        let account = account(&setup, name)?;
+        self.shared.health.reset(account);
+        self.shared.waiting.open(&account.name);
         self.changed(&setup, name).await
     }
 

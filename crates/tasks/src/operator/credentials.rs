@@ -55,6 +55,18 @@ pub struct Grant {
     tokens: hmac::Key,
 }
 
+/// Who one is.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct GrantView {
+    /// The credential's name; a token's begins with the names of what it comes from.
+    pub name: String,
+    /// What one may do.
+    #[schemars(with = "Vec<String>")]
+    pub scopes: AdminScopes,
+    /// Until when, in milliseconds since the Unix epoch; absent for as long as the config says so.
+    pub until_ms: Option<i64>,
+}
+
 /// A token that is wished for.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -159,6 +171,12 @@ impl Grant {
     /// Whether that may be done.
     pub fn may(&self, scope: AdminScope) -> bool {
         self.scopes.has(scope)
+    }
+
+    /// As its holder sees it.
+    pub fn view(&self) -> GrantView {
+        let until_ms = self.until.map(Timestamp::as_millis);
+        GrantView { name: self.name.clone(), scopes: self.scopes, until_ms }
     }
 
     /// A token that may do what `wish` says, at most what this one may do, and no longer.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use store::{DailyKey, DailyUse, KeyRecord, OwnerUse};
 
 use super::Operator;
-use super::page::{self, Listed, Page};
+use super::page::{self, Listed, Page, PageQuery};
 use super::schema::Amount;
 use crate::keys::{Keyring, NewKey, client_of, declared_name};
 use crate::shared::store_failure;
@@ -124,9 +124,11 @@ impl TodayView {
 
 impl Operator {
     /// All keys, by their ids.
-    pub async fn keys(&self, after: Option<&str>, max: Option<usize>) -> Result<Page<KeyView>, Failure> {
-        let max = page::size(max)?;
-        let page = Page::of_all(self.known_keys().await?, after, max, |known| known.client.owner.as_str());
+    pub async fn keys(&self, query: &PageQuery) -> Result<Page<KeyView>, Failure> {
+        let max = page::size(query.max)?;
+        let page = Page::of_all(self.known_keys().await?, query.after.as_deref(), max, |known| {
+            known.client.owner.as_str()
+        });
         let next = page.next.clone();
         Ok(Page { items: self.key_views(page.items).await?, next })
     }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use store::LateResult;
 
 use super::Operator;
-use super::page::{self, Listed, Page};
+use super::page::{self, Listed, Page, PageQuery};
 use super::schema::Amount;
 use crate::shared::store_failure;
 
@@ -39,14 +39,10 @@ impl Listed for LateView {
 
 impl Operator {
     /// What came late, latest first.
-    pub async fn late_results(
-        &self,
-        after: Option<&str>,
-        max: Option<usize>,
-    ) -> Result<Page<LateView>, Failure> {
-        let max = page::size(max)?;
+    pub async fn late_results(&self, query: &PageQuery) -> Result<Page<LateView>, Failure> {
+        let max = page::size(query.max)?;
         let all = self.shared.store.late_results(LATE_MAX).await.map_err(|error| store_failure(&error))?;
-        let skipped = match after {
+        let skipped = match query.after.as_deref() {
             None => 0,
             Some(after) => {
                 let found = all.iter().position(|late| late.task.as_str() == after);

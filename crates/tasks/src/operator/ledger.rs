@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use store::{HeldMoney, HeldVerdict, LedgerBy, LedgerRow, LedgerSpan, LedgerTotal};
 
 use super::Operator;
-use super::page::{self, Listed, Page};
+use super::page::{self, Listed, Page, PageQuery};
 use super::schema::Amount;
 use super::span::{span_end, span_start};
 use super::tasks::wrong_moment;
@@ -48,7 +48,7 @@ pub struct TotalsQuery {
 }
 
 /// What rows may be summed by.
-#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 #[expect(missing_docs, reason = "they are those of store::LedgerBy")]
@@ -227,12 +227,8 @@ impl Operator {
     }
 
     /// Money that is still set aside for tasks that have ended, oldest first.
-    pub async fn held_money(
-        &self,
-        after: Option<&str>,
-        max: Option<usize>,
-    ) -> Result<Page<HeldView>, Failure> {
-        let (after, max) = (page::number(after)?, page::size(max)?);
+    pub async fn held_money(&self, query: &PageQuery) -> Result<Page<HeldView>, Failure> {
+        let (after, max) = (page::number(query.after.as_deref())?, page::size(query.max)?);
         let held =
             self.shared.store.held_money((after, max + 1)).await.map_err(|error| store_failure(&error))?;
         Ok(Page::of_more(held, max, |last| last.sequence.to_string()).map(HeldView::of))

@@ -5,12 +5,23 @@ use std::borrow::Cow;
 use domain::Failure;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::ser::SerializeMap as _;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// The most of a list that one answer has.
 pub(crate) const MAX: usize = 1000;
 /// How much it has where nothing is said.
 const USUAL: usize = 100;
+
+/// Which part of a list is wanted.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct PageQuery {
+    /// What an answer called next.
+    pub after: Option<String>,
+    /// At most so many, from 1 to 1000; 100 if absent.
+    #[schemars(range(min = 1, max = 1000))]
+    pub max: Option<usize>,
+}
 
 /// What stands in lists.
 pub trait Listed: Serialize + JsonSchema {

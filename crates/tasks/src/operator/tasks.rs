@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use store::{CrashingTask, TaskSearch};
 
-use super::page::{self, Listed, Page};
+use super::page::{self, Listed, Page, PageQuery};
 use super::schema::{Amount, ResultScope};
 use super::span::{span_end, span_start};
 use super::task_view::TaskView;
@@ -198,12 +198,8 @@ impl Operator {
     }
 
     /// Tasks that are left alone, the worst first.
-    pub async fn quarantined(
-        &self,
-        after: Option<&str>,
-        max: Option<usize>,
-    ) -> Result<Page<QuarantinedView>, Failure> {
-        let (skipped, max) = (page::number(after)?, page::size(max)?);
+    pub async fn quarantined(&self, query: &PageQuery) -> Result<Page<QuarantinedView>, Failure> {
+        let (skipped, max) = (page::number(query.after.as_deref())?, page::size(query.max)?);
         if skipped > QUARANTINED_MAX {
             return Err(Failure::invalid("after", format!("after: at most {QUARANTINED_MAX}")));
         }
@@ -218,7 +214,7 @@ impl Operator {
     async fn changed_task(&self, id: &str, is_live: bool) -> Result<TaskDetails, Failure> {
         let task = self.task(id).await?;
         if !is_live {
-            return Err(Failure::new(FailureKind::StillRunning, "the task has ended")); // 409
+            return Err(Failure::invalid("id", "id: the task has ended"));
         }
         self.shared.wake.notify_one();
         Ok(task)

@@ -8,7 +8,7 @@ use domain::{
     AttemptOutcome, Credential, FailureKind, Money, OnUnknown, PriceList, PriceRule, Rate, Task, TaskState,
 };
 use routing::{Candidate, HealthSettings, Policy};
-use tasks::{Deployment, Operator};
+use tasks::{Deployment, Operator, PageQuery};
 
 use crate::stage::{PATIENCE, Stage, account, router};
 use crate::upstream::{Answer, Upstream};
@@ -273,7 +273,7 @@ async fn how_long_an_account_takes_is_learnt_from_its_results() {
     let stage = Stage::new(vec![account("first", &up.url)]).await;
     let times = || async {
         let operator = Operator::new(Arc::clone(&stage.shared), Deployment::default());
-        let accounts = operator.accounts(None, None).await.unwrap().items;
+        let accounts = operator.accounts(&PageQuery::default()).await.unwrap().items;
         accounts[0].time_to_result_ms.clone()
     };
     assert!(times().await.is_empty());

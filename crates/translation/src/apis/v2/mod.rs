@@ -5,9 +5,12 @@
 
 mod dialect;
 mod draft;
+mod openapi;
 mod provider;
 mod wait;
 mod wire;
+
+pub use openapi::openapi;
 
 /// The API; a dialect and a provider.
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! The contract's JSON as it is on the wire, for both faces.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -61,7 +62,7 @@ pub(super) struct Generation<'a> {
 }
 
 /// The reply to a submission. Some hosts say `id`; we never do.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(super) struct Created {
     #[serde(deserialize_with = "lenient::text")]
@@ -79,7 +80,7 @@ pub(super) mod status {
 }
 
 /// The reply to a poll.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(super) struct TaskReply {
     #[serde(deserialize_with = "lenient::text")]
@@ -113,7 +114,7 @@ pub(super) struct TaskReply {
 }
 
 /// `data` of a finished task.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(super) struct Data {
     #[serde(deserialize_with = "lenient::text")]
@@ -123,7 +124,7 @@ pub(super) struct Data {
 }
 
 /// An error: one half of the clients reads the outer fields, the other half `error`.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(super) struct ErrorReply {
     #[serde(deserialize_with = "lenient::text")]
@@ -137,7 +138,7 @@ pub(super) struct ErrorReply {
 }
 
 /// The inner half of an error.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(super) struct ErrorDetail {
     #[serde(deserialize_with = "lenient::text")]
