@@ -19,6 +19,7 @@ pub mod listener;
 pub mod media;
 pub mod metrics;
 pub mod nameserver;
+pub mod otlp;
 mod process;
 pub mod psql;
 mod redis;
