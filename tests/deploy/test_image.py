@@ -1,11 +1,12 @@
-"""The image, built and run as Kubernetes would run it, by what is on this machine: buildah makes it without a daemon, and the
-pod that the chart renders is started from it by hand. Its root is read-only, its user has no rights, and nothing but the
-binary and the C library is in it.
+"""The image, built and run as Kubernetes would run it, by what is on this machine: buildah makes it without a daemon, and
+the pods that the chart renders are started from it by hand, with PostgreSQL and Redis beside them. Their root is
+read-only, their user has no rights, and nothing but the binary and the C library is in it.
 
 The base images cannot be counted on here, so they are replaced: what runs by the libraries of this machine, and the stage
 that compiles by the binary that the other tests use. With FILMGATE_LONG=1 the static image is compiled as well, by the
 toolchain of this machine, which takes as long as a release build does."""
 
+import glob
 import json
 import os
 import pathlib
@@ -96,13 +97,16 @@ class Builder:
 class Pod:
     """A container of a rendered pod, run by hand."""
 
-    def __init__(self, documents, spec, image, files, folder):
+    def __init__(self, documents, spec, image, files, folder, claims=None):
         [container] = spec["containers"]
         self.spec, self.container = spec, container
+        folder = tempfile.mkdtemp(dir=folder)
+        os.chmod(folder, 0o755)
         variables = kubelet.prepare(documents, spec, folder)
-        for name in ("data", "tmp"):
-            os.chown(f"{folder}/{name}", USER, USER)
-        self.mount(files, folder)
+        for mount in container["volumeMounts"]:
+            if not mount.get("readOnly"):
+                os.chown(f"{folder}{mount['mountPath']}", USER, USER)
+        self.mount(files, folder, claims or {})
         environment = dict(pair.split("=", 1) for pair in image["Env"]) | variables
         # Only what it takes to become nobody is left, and nobody can come by more.
         nobody = "setpriv --no-new-privs --bounding-set=-all,+sys_chroot,+setuid,+setgid"
@@ -112,8 +116,8 @@ class Pod:
             nobody.split() + enter + image["Entrypoint"] + container["args"],
             env=environment | {"PATH": os.environ["PATH"]}, stdout=self.output, stderr=subprocess.STDOUT)
 
-    def mount(self, files, folder):
-        """What a runtime mounts, and then the root again, read-only."""
+    def mount(self, files, folder, claims):
+        """What a runtime mounts, and then the root again, read-only. `claims` are folders that outlive the pod."""
         run("mount", "--bind", files, files)
         for name, kind in (("proc", "proc"), ("dev", "tmpfs")):
             (files / name).mkdir(exist_ok=True)
@@ -124,7 +128,7 @@ class Pod:
         for mount in self.container["volumeMounts"]:
             target = pathlib.Path(f"{files}{mount['mountPath']}")
             target.mkdir(parents=True, exist_ok=True)
-            run("mount", "--bind", f"{folder}{mount['mountPath']}", target)
+            run("mount", "--bind", claims.get(mount["name"], f"{folder}{mount['mountPath']}"), target)
             if mount.get("readOnly"):
                 run("mount", "-o", "remount,bind,ro", target)
         run("mount", "-o", "remount,bind,ro", files)
@@ -144,10 +148,10 @@ class Pod:
         except OSError:
             return None
 
-    def ask(self, path, body=None):
+    def ask(self, key, path, body=None):
         """What the gateway answers to a client."""
         request = urllib.request.Request(f"http://127.0.0.1:{self.port('http')}{path}")
-        request.add_header("Authorization", f"Bearer {kubelet.SECRET}")
+        request.add_header("Authorization", f"Bearer {key}")
         request.add_header("Content-Type", "application/json")
         with urllib.request.urlopen(request, json.dumps(body).encode() if body else None) as answer:
             return json.load(answer)
@@ -166,42 +170,82 @@ class Pod:
 
 
 class Image(unittest.TestCase):
-    def setUp(self):
-        self.folder = tempfile.mkdtemp(prefix="filmgate-image-", dir="/var/tmp" if LONG else None)
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.mkdtemp(prefix="filmgate-image-", dir="/var/tmp" if LONG else None)
+        cls.addClassCleanup(shutil.rmtree, cls.folder, ignore_errors=True)
+        os.chmod(cls.folder, 0o755)
         # Caches of a build go with the rest.
-        os.environ["TMPDIR"] = self.folder
-        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
-        self.pod = None
+        os.environ["TMPDIR"] = cls.folder
+        cls.libraries = needed_libraries()
+        cls.builder = Builder(cls.folder)
+        cls.builder.base(cls.libraries)
+        stage = pathlib.Path(cls.folder, "stage")
+        (stage / "out/data").mkdir(parents=True)
+        run("strip", "-o", stage / "out/filmgate", FILMGATE)
+        cls.image = cls.builder.image(stage)
+
+    def setUp(self):
+        self.pods = []
 
     def tearDown(self):
-        if self.pod and self.pod.process.poll() is None:
-            self.pod.process.kill()
-        if self.pod:
-            self.pod.process.wait()
-            self.pod.output.close()
+        for pod in self.pods:
+            pod.process.kill()
+            pod.process.wait()
+            pod.output.close()
         for line in reversed(pathlib.Path("/proc/self/mounts").read_text().splitlines()):
             if self.folder in line.split()[1]:
                 run("umount", "--lazy", line.split()[1])
 
-    def test_the_pod_of_the_chart_runs_from_it(self):
-        libraries = needed_libraries()
-        self.assertLessEqual({pathlib.Path(path).name for path in libraries}, LIBRARIES)
-        builder = Builder(self.folder)
-        builder.base(libraries)
-        stage = pathlib.Path(self.folder, "stage")
-        (stage / "out/data").mkdir(parents=True)
-        run("strip", "-o", stage / "out/filmgate", FILMGATE)
-        image = builder.image(stage)
-        self.a_life(image, builder.files(), {path.removeprefix("/") for path in libraries})
+    def start(self, documents, spec, image, files, claims=None):
+        """A pod that has just begun."""
+        self.pods.append(Pod(documents, spec, image, files, self.folder, claims))
+        return self.pods[-1]
+
+    def test_the_pod_with_its_own_store_runs_from_it(self):
+        self.assertLessEqual({pathlib.Path(path).name for path in self.libraries}, LIBRARIES)
+        self.a_life(self.image, self.builder.files(), {path.removeprefix("/") for path in self.libraries})
 
     @unittest.skipUnless(LONG, "a release build takes minutes: FILMGATE_LONG=1")
     def test_the_static_image_needs_nothing_but_itself(self):
-        builder = Builder(self.folder)
+        builder = Builder(tempfile.mkdtemp(dir=self.folder))
         image = builder.static_image()
         self.a_life(image, builder.files(), set())
 
+    def test_replicas_leave_everything_in_postgresql_and_the_shared_folder(self):
+        values = chart.values_files()["replicas.yaml"]
+        for key in ("accounts", "routes"):
+            del values["config"][key]
+        values["config"] |= {"server": {"drain_delay": "1s"}, "sandbox": {"embed": True}}
+        documents = chart.render(values)
+        key = f"{kubelet.SECRET}-studio-key"
+        media = tempfile.mkdtemp(dir=self.folder)
+        os.chown(media, USER, USER)
+        (_, serve), (_, migrate) = sorted(chart.pods(documents), key=lambda pod: pod[0]["kind"])
+        with Servers(self.folder) as servers:
+            job = self.start(documents, migrate, self.image, self.builder.files())
+            self.assertEqual(job.process.wait(PATIENCE), 0, job.said())
+
+            first = self.start(documents, serve, self.image, self.builder.files(), {"media": media})
+            self.ready(first)
+            path = self.a_clip(first, key)
+            # Liveness is about the process: what it needs may be away.
+            servers.stop_postgres()
+            first.until("the refusal of the readiness probe", lambda: first.probe("readiness") == 503)
+            self.assertEqual(first.probe("liveness"), 200)
+            servers.start_postgres()
+            first.until("the readiness probe", lambda: first.probe("readiness") == 200)
+            self.a_stop(first)
+
+            # Nothing of the first is left but what it has put down.
+            second = self.start(documents, serve, self.image, self.builder.files(), {"media": media})
+            self.ready(second)
+            self.assertEqual(second.ask(key, path)["status"], "SUCCESS")
+            self.assert_is_clip(second.ask(key, path))
+            self.a_stop(second)
+
     def a_life(self, image, files, libraries):
-        """A pod of the image from its start to its end."""
+        """A pod of the image with its own store, from its start to its end."""
         self.assertEqual(image["User"], f"{USER}:{USER}")
         self.assertEqual(set(image["ExposedPorts"]), {"8080/tcp", "9090/tcp"})
         self.assertEqual(image["Labels"]["org.opencontainers.image.title"], "filmgate")
@@ -212,20 +256,21 @@ class Image(unittest.TestCase):
         values["config"]["server"] = {"drain_delay": "1s"}
         documents = chart.render(values)
         [(_, spec)] = chart.pods(documents)
-        folder = tempfile.mkdtemp(dir=self.folder)
-        os.chmod(self.folder, 0o755)
-        os.chmod(folder, 0o755)
-        pod = self.pod = Pod(documents, spec, image, files, folder)
+        pod = self.start(documents, spec, image, files)
+        self.ready(pod)
+        self.assertEqual(pod.probe("liveness"), 200)
+        self.nobody(pod, files)
+        self.a_clip(pod, kubelet.SECRET)
+        self.a_stop(pod)
+
+    def ready(self, pod):
+        """The probes of a pod, in the order in which a node asks them."""
         pod.until("the startup probe", lambda: pod.probe("startup") == 200)
         pod.until("the readiness probe", lambda: pod.probe("readiness") == 200)
-        self.assertEqual(pod.probe("liveness"), 200)
-        self.nobody(files)
-        self.a_clip()
-        self.a_stop()
 
-    def nobody(self, files):
+    def nobody(self, pod, files):
         """The process is nobody, and what it runs from cannot be written to by anybody."""
-        status = pathlib.Path(f"/proc/{self.pod.process.pid}/status").read_text()
+        status = pathlib.Path(f"/proc/{pod.process.pid}/status").read_text()
         fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
         self.assertEqual(fields["Uid"].split(), [str(USER)] * 4)
         self.assertEqual(fields["Gid"].split(), [str(USER)] * 4)
@@ -235,21 +280,62 @@ class Image(unittest.TestCase):
             with self.assertRaisesRegex(OSError, "Read-only file system"):
                 (files / path / "written").write_text("")
 
-    def a_clip(self):
-        """A client makes one with the key of the Secret."""
-        made = self.pod.ask("/v2/videos/generations", {"prompt": "a cat", "model": "veo3"})
+    def a_clip(self, pod, key):
+        """A client makes one; where its task is."""
+        made = pod.ask(key, "/v2/videos/generations", {"prompt": "a cat", "model": "veo3"})
         path = f"/v2/videos/generations/{made['task_id']}"
-        self.pod.until("the end of the task", lambda: self.pod.ask(path)["status"] in ("SUCCESS", "FAILURE"))
-        task = self.pod.ask(path)
+        pod.until("the end of the task", lambda: pod.ask(key, path)["status"] in ("SUCCESS", "FAILURE"))
+        self.assert_is_clip(pod.ask(key, path))
+        return path
+
+    def assert_is_clip(self, task):
         self.assertEqual(task["status"], "SUCCESS", task)
         with urllib.request.urlopen(task["data"]["output"]) as clip:
             self.assertEqual(clip.read(8)[4:], b"ftyp")
 
-    def a_stop(self):
+    def a_stop(self, pod):
         """When it is told to stop, it says so first, and ends in the time that the pod has."""
-        self.pod.process.send_signal(signal.SIGTERM)
-        self.pod.until("the refusal of the readiness probe", lambda: self.pod.probe("readiness") == 503)
-        self.assertEqual(self.pod.process.wait(self.pod.spec["terminationGracePeriodSeconds"]), 0, self.pod.said())
+        pod.process.send_signal(signal.SIGTERM)
+        pod.until("the refusal of the readiness probe", lambda: pod.probe("readiness") == 503)
+        self.assertEqual(pod.process.wait(pod.spec["terminationGracePeriodSeconds"]), 0, pod.said())
+
+
+class Servers:
+    """PostgreSQL and Redis, where the Secrets say that they are."""
+
+    def __init__(self, folder):
+        self.folder = tempfile.mkdtemp(dir=folder)
+        [*_, self.programs] = sorted(glob.glob("/usr/lib/postgresql/*/bin"))
+        self.redis = None
+
+    def __enter__(self):
+        shutil.chown(self.folder, "postgres", "postgres")
+        password = pathlib.Path(self.folder, "password")
+        password.write_text("secret")
+        password.chmod(0o644)
+        self.postgres("initdb", "--username=filmgate", f"--pwfile={password}", "--auth=scram-sha-256", "--no-sync")
+        self.start_postgres()
+        run("psql", kubelet.POSTGRES_URL.removesuffix("filmgate") + "postgres", "-c", "create database filmgate")
+        words = ["redis-server", "--requirepass", "secret", "--save", "", "--dir", self.folder]
+        self.redis = subprocess.Popen(words, stdout=subprocess.DEVNULL)
+        return self
+
+    def __exit__(self, *_):
+        self.redis.kill()
+        self.redis.wait()
+        self.stop_postgres()
+
+    def start_postgres(self):
+        options = f"-k {self.folder} -c listen_addresses=127.0.0.1"
+        self.postgres("pg_ctl", "start", "--wait", "--silent", f"--log={self.folder}/log", "-o", options)
+
+    def stop_postgres(self):
+        self.postgres("pg_ctl", "stop", "--wait", "--silent", "--mode=immediate")
+
+    def postgres(self, program, *words):
+        """One of its programs, as the user that it insists on."""
+        nobody = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"]
+        run(*nobody, f"{self.programs}/{program}", f"--pgdata={self.folder}/data", *words, cwd=self.folder)
 
 
 def needed_libraries():

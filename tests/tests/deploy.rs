@@ -29,7 +29,7 @@ async fn generated_files_image_and_compose_are_in_order() {
 }
 
 #[tokio::test]
-async fn the_pod_of_the_chart_runs_from_the_image() {
+async fn the_pods_of_the_chart_run_from_the_image() {
     check("test_image.py").await;
 }
 
