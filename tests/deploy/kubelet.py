@@ -6,8 +6,8 @@ import subprocess
 import tempfile
 
 # What Secrets hold in these checks; other keys hold a text that is long enough for any key or secret.
-POSTGRES_URL = "postgres://filmgate:secret@127.0.0.1:5432/filmgate"
-REDIS_URL = "redis://:secret@127.0.0.1:6379/0"
+POSTGRES_URL = "postgres://filmgate:secret@postgres.example.com:5432/filmgate"
+REDIS_URL = "redis://:secret@redis.example.com:6379/0"
 SECRET = "a-secret-that-is-long-enough-for-all"
 
 

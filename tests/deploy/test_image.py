@@ -31,6 +31,11 @@ LIBRARIES = {"ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1", "libc.so.6", "libm
 BASE, TOOLCHAIN, IMAGE = "localhost/base", "localhost/toolchain", "localhost/filmgate"
 LONG = os.environ.get("FILMGATE_LONG") == "1"
 USER = 65532
+# How names are found. Where PostgreSQL and Redis are, nobody else is asked.
+NAMES = {
+    "hosts": "127.0.0.1 localhost postgres.example.com redis.example.com\n",
+    "resolv.conf": "nameserver 127.0.0.1\n",
+}
 # How long anything may take before it counts as never.
 PATIENCE = 60
 
@@ -122,9 +127,14 @@ class Pod:
         for name, kind in (("proc", "proc"), ("dev", "tmpfs")):
             (files / name).mkdir(exist_ok=True)
             run("mount", "-t", kind, kind, files / name)
-        for device in ("null", "urandom"):
+        for device in ("full", "null", "random", "urandom", "zero"):
             (files / "dev" / device).touch()
             run("mount", "--bind", f"/dev/{device}", files / "dev" / device)
+        (files / "etc").mkdir(exist_ok=True)
+        for name, text in NAMES.items():
+            (files / "etc" / name).touch()
+            pathlib.Path(folder, name).write_text(text)
+            run("mount", "--bind", pathlib.Path(folder, name), files / "etc" / name)
         for mount in self.container["volumeMounts"]:
             target = pathlib.Path(f"{files}{mount['mountPath']}")
             target.mkdir(parents=True, exist_ok=True)
@@ -315,7 +325,8 @@ class Servers:
         password.chmod(0o644)
         self.postgres("initdb", "--username=filmgate", f"--pwfile={password}", "--auth=scram-sha-256", "--no-sync")
         self.start_postgres()
-        run("psql", kubelet.POSTGRES_URL.removesuffix("filmgate") + "postgres", "-c", "create database filmgate")
+        here = kubelet.POSTGRES_URL.replace("postgres.example.com", "127.0.0.1")
+        run("psql", here.removesuffix("filmgate") + "postgres", "-c", "create database filmgate")
         words = ["redis-server", "--requirepass", "secret", "--save", "", "--dir", self.folder]
         self.redis = subprocess.Popen(words, stdout=subprocess.DEVNULL)
         return self
