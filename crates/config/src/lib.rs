@@ -26,6 +26,7 @@ use findings::Findings;
 pub use environment::{Environment, ProcessEnvironment, SecretRef, UrlRef};
 pub use problem::{Place, Problem, Problems};
 pub use reference::{generated_files, reference, schema};
+pub use resolve::OPERATOR_KEY_CHARS_MIN;
 pub use sections::{
     AdminKey, Callbacks, DefaultModels, Egress, Health, Ledger, Limits, Log, LogFormat, LogLevel, OnOutage,
     Postgres, Reload, Retention, Sandbox, Server, SharedLimits, Store, Tasks, Tls, TraceHeader, Traces,

@@ -87,7 +87,7 @@ pub(crate) fn resolve(
 }
 
 /// The shortest of the keys that open more than a client's does.
-const LONG_KEY_CHARS_MIN: usize = 24;
+pub const OPERATOR_KEY_CHARS_MIN: usize = 24;
 
 fn long_key(
     reference: Option<&SecretRef>,
@@ -96,8 +96,8 @@ fn long_key(
     findings: &mut Findings<'_>,
 ) -> Option<Credential> {
     let key = accounts::credential(Some(reference?), path, environment, findings)?;
-    if key.expose().len() < LONG_KEY_CHARS_MIN {
-        findings.add(path, format!("must have at least {LONG_KEY_CHARS_MIN} characters"));
+    if key.expose().len() < OPERATOR_KEY_CHARS_MIN {
+        findings.add(path, format!("must have at least {OPERATOR_KEY_CHARS_MIN} characters"));
     }
     Some(key)
 }

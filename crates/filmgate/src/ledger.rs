@@ -6,7 +6,6 @@ mod held;
 mod options;
 mod output;
 mod reconcile;
-mod span;
 mod totals;
 
 use std::process::ExitCode;

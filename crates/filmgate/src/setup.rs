@@ -40,7 +40,7 @@ pub(crate) fn build(config: &Config, sandbox_url: Option<&str>) -> anyhow::Resul
     Ok(Setup {
         providers: providers.collect(),
         keys: keys(config),
-        operators: operators(config),
+        operators: operators(config)?,
         signer: Signer::new(&config.callback_secrets),
         health: health(&config.health),
         queue_max: config.limits.queue_max,
@@ -84,12 +84,16 @@ fn keys(config: &Config) -> Declared {
 }
 
 /// The credentials of the operator's API: the config's, and the environment's where the config has no key for everything.
-fn operators(config: &Config) -> Operators {
+fn operators(config: &Config) -> anyhow::Result<Operators> {
     let from_environment = || std::env::var(ADMIN_KEY_VARIABLE).ok().filter(|key| !key.is_empty());
     let of_all = config.admin_key.clone().or_else(|| from_environment().map(Credential::new));
+    // The config is checked where it is read.
+    let is_long = of_all.as_ref().is_none_or(|key| key.expose().len() >= config::OPERATOR_KEY_CHARS_MIN);
+    let least = config::OPERATOR_KEY_CHARS_MIN;
+    anyhow::ensure!(is_long, "{ADMIN_KEY_VARIABLE} must have at least {least} characters");
     let of_all = of_all.map(|key| (ADMIN.to_owned(), key, AdminScopes::all()));
     let others = config.admin_keys.iter().map(|key| (key.name.clone(), key.secret.clone(), key.scopes));
-    Operators::new(of_all.into_iter().chain(others))
+    Ok(Operators::new(of_all.into_iter().chain(others)))
 }
 
 /// The operator's routes.

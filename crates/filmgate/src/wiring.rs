@@ -261,7 +261,7 @@ fn store_settings(config: &Config) -> SqliteSettings {
 fn deployment(config: &Config) -> Deployment {
     Deployment {
         version: env!("CARGO_PKG_VERSION"),
-        store: "embedded",
+        store: if config.store.postgres.is_some() { "postgres" } else { "embedded" },
         currency: config.ledger.currency.clone(),
     }
 }

@@ -6,7 +6,6 @@ use clap::{Args, Subcommand, ValueEnum};
 use domain::Timestamp;
 use store::{LedgerBy, LedgerSpan};
 
-use super::span::{end, start};
 use crate::cli::DataOptions;
 
 #[derive(Debug, Args)]
@@ -35,10 +34,10 @@ pub(super) enum LedgerAction {
 #[derive(Debug, Args)]
 pub(super) struct SpanOptions {
     /// From this day or moment on: 2026-11-21, or 2026-11-21T08:00:00Z.
-    #[arg(long, value_name = "DATE", value_parser = start)]
+    #[arg(long, value_name = "DATE", value_parser = tasks::span_start)]
     from: Option<Timestamp>,
     /// To the end of this day, or to before this moment.
-    #[arg(long, value_name = "DATE", value_parser = end)]
+    #[arg(long, value_name = "DATE", value_parser = tasks::span_end)]
     to: Option<Timestamp>,
 }
 

@@ -155,7 +155,12 @@ mod tests {
 
     impl Environment for World {
         fn variable(&self, name: &str) -> Option<String> {
-            Some(format!("the-secret-of-the-variable-{name}"))
+            let url = "postgres://secret@db.example/filmgate";
+            Some(if name.ends_with("_URL") {
+                url.to_owned()
+            } else {
+                format!("the-secret-of-the-variable-{name}")
+            })
         }
 
         fn file(&self, path: &Path) -> Result<String, String> {

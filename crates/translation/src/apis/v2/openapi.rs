@@ -5,7 +5,7 @@ use schemars::generate::{Contract, SchemaSettings};
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
 
-use super::wire::{Created, ErrorReply, TaskReply};
+use super::wire::{Created, ErrorReply, TaskReply, status};
 
 const ABOUT: &str = "\
 Make videos, images and audio: create a task, then ask how it stands, wait for it, or follow its events. The answer to a \
@@ -45,7 +45,7 @@ pub fn openapi(version: &str) -> Value {
         "paths": {
             "/v2/{scope}/generations": { "parameters": [scope], "post": create(&shapes) },
             "/v2/{scope}/generations/{task_id}": { "parameters": [scope, task_id], "get": poll(&shapes) },
-            "/v2/{scope}/generations/{task_id}/events": { "parameters": [scope, task_id], "get": events() },
+            "/v2/{scope}/generations/{task_id}/events": { "parameters": [scope, task_id], "get": events(&shapes) },
         },
         "components": {
             "schemas": schemas,
@@ -95,7 +95,7 @@ fn poll(shapes: &Shapes) -> Value {
     })
 }
 
-fn events() -> Value {
+fn events(shapes: &Shapes) -> Value {
     let seen = |name: &str, place: &str| {
         json!({
             "name": name, "in": place,
@@ -103,6 +103,20 @@ fn events() -> Value {
             "schema": { "type": "string" },
         })
     };
+    let event = json!({
+        "type": "object",
+        "description": "One event.",
+        "required": ["id", "event", "data"],
+        "properties": {
+            "id": { "type": "string", "description": "The version of the task; it rises." },
+            "event": { "type": "string", "enum": status::ALL },
+            "data": {
+                "type": "string",
+                "contentMediaType": "application/json",
+                "contentSchema": shapes.task,
+            },
+        },
+    });
     json!({
         "operationId": "events",
         "summary": "How a task stands now, after each change, and at its end. The data of an event is the answer to a poll.",
@@ -110,7 +124,7 @@ fn events() -> Value {
         "responses": {
             "200": {
                 "description": "Server-sent events, until the task has ended.",
-                "content": { "text/event-stream": { "schema": { "type": "string" } } },
+                "content": { "text/event-stream": { "schema": event } },
             },
             "204": { "description": "The end was seen." },
             "default": refused(),
@@ -172,7 +186,6 @@ mod tests {
     use domain::{Call, Scope};
 
     use super::super::draft::decode_draft;
-    use super::super::wire::status;
     use super::*;
 
     #[test]

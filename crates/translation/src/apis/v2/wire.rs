@@ -77,6 +77,8 @@ pub(super) mod status {
     pub(in super::super) const IN_PROGRESS: &str = "IN_PROGRESS";
     pub(in super::super) const SUCCESS: &str = "SUCCESS";
     pub(in super::super) const FAILURE: &str = "FAILURE";
+    /// All of them.
+    pub(in super::super) const ALL: [&str; 4] = [NOT_START, IN_PROGRESS, SUCCESS, FAILURE];
 }
 
 /// The reply to a poll.
