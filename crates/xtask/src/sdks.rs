@@ -26,12 +26,13 @@ struct Set {
     install: fn(&Path, &Path, &Path) -> anyhow::Result<()>,
 }
 
-const SETS: [Set; 6] = [
+const SETS: [Set; 7] = [
     Set { name: "new/python", list: "sdks/new/requirements.txt", install: install_python },
     Set { name: "old/python", list: "sdks/old/requirements.txt", install: install_python },
     Set { name: "new/javascript", list: "sdks/new/package.json", install: install_javascript },
     Set { name: "old/javascript", list: "sdks/old/package.json", install: install_javascript },
     Set { name: "otlp/python", list: "otlp/requirements.txt", install: install_python_list },
+    Set { name: "openapi/python", list: "openapi/requirements.txt", install: install_python },
     Set { name: DEPLOY, list: "deploy/requirements.txt", install: install_python_list },
 ];
 
