@@ -5,5 +5,6 @@ mod accepts;
 mod claims;
 mod ends;
 mod holders;
+mod size;
 mod stage;
 mod versions;

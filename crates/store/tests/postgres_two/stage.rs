@@ -26,21 +26,19 @@ pub(crate) struct Stage {
     pub(crate) stores: [Arc<PostgresStore>; 2],
     /// For what no store shows.
     pub(crate) sql: Client,
-    server: PostgresServer,
+    pub(crate) server: PostgresServer,
 }
 
 impl Stage {
     pub(crate) async fn open() -> Self {
-        let server = PostgresServer::start(Listen::Socket, &[]);
+        Self::on(PostgresServer::start(Listen::Socket, &[])).await
+    }
+
+    pub(crate) async fn on(server: PostgresServer) -> Self {
         let (sql, connection) = tokio_postgres::connect(&server.url(), NoTls).await.unwrap();
         tokio::spawn(connection);
         let stores = [open(&server.url()).await, open(&server.url()).await];
         Self { stores, sql, server }
-    }
-
-    /// Of the database.
-    pub(crate) fn url(&self) -> String {
-        self.server.url()
     }
 
     /// The store of the gateway that does the work of that number.

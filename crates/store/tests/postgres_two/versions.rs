@@ -70,7 +70,7 @@ async fn a_schema_of_a_later_version_serves() {
         CREATE INDEX tasks_shade ON tasks (shade);
         INSERT INTO refinery_schema_history VALUES (1000, 'shades', '2030-01-01T00:00:00Z', '1')";
     stage.sql.batch_execute(later).await.unwrap();
-    let opened = open(&stage.url()).await;
+    let opened = open(&stage.server.url()).await;
     for (number, store) in [(1, &opened), (2, &stage.stores[0])] {
         store.create(&task(number), &Terms::concurrent_tasks(9)).await.unwrap();
     }
