@@ -78,6 +78,11 @@ impl Client {
         Self { base_url: base_url.to_owned(), key: Some(key.to_owned()), pool }
     }
 
+    /// The server that it is a client of.
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
     /// The same with another key.
     pub fn with_key(&self, key: &str) -> Self {
         Self { key: Some(key.to_owned()), ..self.clone() }

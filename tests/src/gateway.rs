@@ -232,14 +232,27 @@ impl Gateway {
         &self.operator
     }
 
+    /// Where operators reach it.
+    pub fn operator_url(&self) -> &str {
+        self.operator.base_url()
+    }
+
+    /// All that it tells operators in numbers.
+    ///
+    /// # Panics
+    /// If it does not tell.
+    pub async fn metrics(&self) -> String {
+        let reply = self.operator.get("/metrics").await;
+        assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
+        String::from_utf8_lossy(&reply.body).into_owned()
+    }
+
     /// The sum of all series of the metric `name` that have these labels.
     ///
     /// # Panics
     /// If it does not tell its metrics.
     pub async fn metric(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
-        let reply = self.operator.get("/metrics").await;
-        assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
-        metrics::sum(&String::from_utf8_lossy(&reply.body), name, labels)
+        metrics::sum(&self.metrics().await, name, labels)
     }
 
     /// Makes a task; its id.

@@ -158,7 +158,10 @@ impl SharedMetrics {
             limiter,
             looking: Mutex::new(()),
             up: IntGauge::new("filmgate_limits_shared_up", "Whether the shared limits answer.")?,
-            outages: IntCounter::new("filmgate_limits_outages_total", "Times that the shared limits went away.")?,
+            outages: IntCounter::new(
+                "filmgate_limits_outages_total",
+                "Times that the shared limits went away.",
+            )?,
             local_decisions: IntCounter::new(
                 "filmgate_limits_local_decisions_total",
                 "Decisions made by this gateway's share of the limits while the shared ones were away.",

@@ -19,7 +19,7 @@ struct Tool {
 }
 
 /// The sandbox's encoder is C++; ffprobe and a browser prove that its clips play; node runs clients in JavaScript; Redis
-/// keeps limits that gateways share; buildah builds the image without a daemon.
+/// keeps limits that gateways share; Prometheus asks what dashboards ask; buildah builds the image without a daemon.
 const PROGRAMS: &[Program] = &[
     Program { name: "c++", package: "g++" },
     Program { name: "ffprobe", package: "ffmpeg" },
@@ -27,6 +27,7 @@ const PROGRAMS: &[Program] = &[
     Program { name: "node", package: "nodejs" },
     Program { name: "npm", package: "npm" },
     Program { name: "redis-server", package: "redis-server" },
+    Program { name: "prometheus", package: "prometheus" },
     Program { name: "buildah", package: "buildah" },
 ];
 

@@ -127,6 +127,12 @@ impl LiveMetrics {
             (model(setup, of) == of) && (account.is_empty() || is_known(account))
         });
         seen.values_mut().for_each(|count| *count = 0);
+        // So that there is something to see of each model before its first task.
+        for (model, _) in setup.router.served().take(SERIES_MAX) {
+            if let Some(spec) = setup.catalogue.get(model) {
+                seen.entry(["queued", spec.scope.as_str(), model, ""].map(str::to_owned)).or_default();
+            }
+        }
         for live in &summary.tasks {
             let account = live.account.as_ref().map_or("", |account| account.as_str());
             let key = [&*live.state, &*live.scope, model(setup, &live.model), account].map(str::to_owned);
