@@ -26,6 +26,8 @@ mod ledger;
 mod migrations;
 mod nudges;
 mod operations;
+#[cfg(test)]
+mod plans;
 mod pool;
 mod retention;
 mod retry;

@@ -31,10 +31,10 @@ const DOUBT_PAUSE: Duration = Duration::from_millis(250);
 
 const NOW: &str = "SELECT {now} AS now";
 /// Locks owners' rows in the order of the array, which is sorted, and makes those that are missing.
-const LOCK_OWNERS: &str = "INSERT INTO owners (owner, live_tasks, committed)
+pub(super) const LOCK_OWNERS: &str = "INSERT INTO owners (owner, live_tasks, committed)
     SELECT owner, 0, 0 FROM unnest($1::text[]) AS owner
     ON CONFLICT (owner) DO UPDATE SET live_tasks = owners.live_tasks RETURNING owner, live_tasks, committed";
-const READ_IDS: &str = "SELECT id FROM tasks WHERE id = ANY($1)";
+pub(super) const READ_IDS: &str = "SELECT id FROM tasks WHERE id = ANY($1)";
 const STORE_TASKS: &str = "INSERT INTO tasks
         (id, owner, dialect, scope, model, state, created_at, deadline_at, ended_at, version, due_at, lease_epoch,
          state_data, quote, request)
@@ -174,11 +174,10 @@ impl Group {
             Err(error) => error,
         };
         let is_a_refusal = behind(&error).is_some_and(|failure| !failure.leaves_doubt());
-        if self.asked.len() == 1 {
-            let id = &self.asked[0].row.id;
-            for reply in replies {
-                let _nobody_waits_any_more = reply.send(Err(refused(id, error)));
-                return;
+        if let [alone] = self.asked.as_slice() {
+            let error = refused(&alone.row.id, error);
+            if let Some(reply) = replies.into_iter().next() {
+                let _nobody_waits_any_more = reply.send(Err(error));
             }
         } else if is_a_refusal {
             for (asked, reply) in std::mem::take(&mut self.asked).into_iter().zip(replies) {
@@ -271,5 +270,6 @@ async fn write(session: &Session, new: &[&Asked], known: &Known) -> Result<(), S
             session.commit(),
         )
     };
-    write.await.map(drop).map_err(failed("storing tasks"))
+    // On the heap: with all its statements it is large.
+    Box::pin(write).await.map(drop).map_err(failed("storing tasks"))
 }

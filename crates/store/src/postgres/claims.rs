@@ -22,7 +22,7 @@ use crate::{Claim, CrashingTask, StoreError};
 pub(super) const DUE: &str = "SELECT id FROM tasks
     WHERE due_at IS NOT NULL AND due_at <= {now} AND version::TEXT || ' ' || id <> ALL($2)
     ORDER BY due_at LIMIT $1 FOR UPDATE SKIP LOCKED";
-const TAKE: &str = concat!(
+pub(super) const TAKE: &str = concat!(
     "UPDATE tasks SET crashes = crashes + CASE WHEN lease_holder IS NULL THEN 0 ELSE 1 END, lease_holder = $2,
             lease_epoch = lease_epoch + 1, due_at = {now} + $3
      WHERE id = ANY($1)

@@ -1,5 +1,6 @@
 //! What goes wrong between us and the database.
 
+use std::error::Error as _;
 use std::time::Duration;
 
 use tokio_postgres::error::SqlState;
@@ -48,9 +49,10 @@ impl Failure {
 
     /// Whether nobody knows what the database did: it gave no answer, or said that it went away.
     pub(super) fn leaves_doubt(&self) -> bool {
-        match self.code() {
-            None => true,
-            Some(code) => code.code().starts_with("57P") || code.code().starts_with("08"),
+        let Self::Postgres(error) = self else { return true };
+        match error.code().map(SqlState::code) {
+            Some(code) => code.starts_with("57P") || code.starts_with("08"),
+            None => error.is_closed() || error.source().is_some_and(|source| source.is::<std::io::Error>()),
         }
     }
 }
@@ -70,7 +72,7 @@ pub(super) fn behind(error: &StoreError) -> Option<&Failure> {
 
 /// The library's own text leaves out what the server said.
 pub(super) fn in_full(error: &tokio_postgres::Error) -> String {
-    match (error.as_db_error(), std::error::Error::source(error)) {
+    match (error.as_db_error(), error.source()) {
         (Some(refusal), _) => format!("{refusal} ({})", refusal.code().code()),
         (None, Some(source)) => format!("{error}: {source}"),
         (None, None) => error.to_string(),

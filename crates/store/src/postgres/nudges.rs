@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::future::poll_fn;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -114,22 +115,25 @@ async fn exchange(
     let connecting = tokio::time::timeout(settings.connect_timeout, config.connect(tls));
     let (client, mut connection) =
         connecting.await.map_err(|_| "no answer".to_owned())?.map_err(|e| Failure::from(e).to_string())?;
+    let own = AtomicI32::new(0);
     let hear = async {
         while let Some(message) = poll_fn(|context| connection.poll_message(context)).await {
-            match message.map_err(|error| Failure::from(error).to_string())? {
-                AsyncMessage::Notification(notice) => spread(notice.payload(), heard),
-                AsyncMessage::Notice(_) | _ => {}
+            let message = message.map_err(|error| Failure::from(error).to_string())?;
+            if let AsyncMessage::Notification(notice) = message
+                && notice.process_id() != own.load(Ordering::Relaxed)
+            {
+                spread(notice.payload(), heard);
             }
         }
         Err("the connection was closed".to_owned())
     };
     tokio::select! {
         ended = hear => ended,
-        failed = tell(&client, nudging, settings.statement_timeout) => failed,
+        failed = tell(&client, (nudging, &own), settings.statement_timeout) => failed,
     }
 }
 
-/// What a notice says. One's own come back, too: whoever listens finds nothing new then.
+/// What a notice says.
 fn spread(notice: &str, heard: &broadcast::Sender<Nudge>) {
     for news in notice.split(',') {
         let nudge = if news == DUE { Nudge::Due } else { Nudge::Changed(TaskId::new(news)) };
@@ -139,13 +143,17 @@ fn spread(notice: &str, heard: &broadcast::Sender<Nudge>) {
 
 async fn tell(
     client: &Client,
-    nudging: &Nudging,
+    (nudging, own): (&Nudging, &AtomicI32),
     timeout: Duration,
 ) -> Result<std::convert::Infallible, String> {
     let in_time = async |work: &str| match tokio::time::timeout(timeout, client.batch_execute(work)).await {
         Ok(done) => done.map_err(|error| Failure::from(error).to_string()),
         Err(_) => Err("no answer".to_owned()),
     };
+    // One's own notices come back; the server says which session a notice is from.
+    let row =
+        client.query_one("SELECT pg_backend_pid()", &[]).await.map_err(|e| Failure::from(e).to_string())?;
+    own.store(row.try_get(0).map_err(|error| Failure::from(error).to_string())?, Ordering::Relaxed);
     in_time(&format!("LISTEN {CHANNEL}")).await?;
     loop {
         nudging.0.is_there.notified().await;

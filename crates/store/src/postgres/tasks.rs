@@ -22,7 +22,7 @@ use crate::{
     LiveHolding, Next, StoreError, Tasks, Terms,
 };
 
-const LOAD: &str = concat!(
+pub(super) const LOAD: &str = concat!(
     "SELECT ",
     task_columns!(),
     ", ",
@@ -42,7 +42,7 @@ const ADVANCE: &str = "UPDATE tasks
     WHERE id = $1 AND (version = $2 AND lease_holder IS NOT NULL OR $9) AND (lease_epoch = $3 OR $10)
     RETURNING owner, version";
 /// What another try of the same has written would be there as it was to be written.
-const IS_WRITTEN: &str = "SELECT 1 FROM tasks WHERE id = $1 AND version = $2 + 1 AND state_data = $3";
+const IS_WRITTEN: &str = "SELECT 1 FROM tasks WHERE id = $1 AND version = $2::BIGINT + 1 AND state_data = $3";
 /// What comes back to the owner: the slot of a task that has ended, and what is not spent.
 const FREE: &str =
     "UPDATE owners SET live_tasks = live_tasks - $2, committed = committed + $3 WHERE owner = $1";

@@ -8,7 +8,8 @@ use super::session::Session;
 use crate::rows::TaskRow;
 use crate::{ListTasks, StoreError};
 
-/// By age, with their attempts: the order, what follows a moment in it, and the order of the whole.
+/// By age, with their attempts: what follows a moment in that order. Attempts are looked up by their key for each task
+/// (`OFFSET 0` keeps them apart), however many tasks are thought to come.
 macro_rules! list {
     ($follows:literal, $from:literal, $order:literal) => {
         concat!(
@@ -25,7 +26,8 @@ macro_rules! list {
             $order,
             ", id ",
             $order,
-            " LIMIT $5) AS tasks LEFT JOIN attempts ON attempts.task_id = tasks.id
+            " LIMIT $5) AS tasks
+              LEFT JOIN LATERAL (SELECT * FROM attempts WHERE attempts.task_id = tasks.id OFFSET 0) AS attempts ON true
               ORDER BY tasks.created_at ",
             $order,
             ", tasks.id ",

@@ -132,3 +132,88 @@ fn refusal(owner: Owner, price: Money, terms: &Terms) -> Option<Admission> {
     // What costs nothing needs no room.
     (price > Money::ZERO && price > left).then_some(Admission::OverBudget { left })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use domain::{DailyLimits, GenerationRequest, OwnerId, Quote, Scope, Task, TaskState};
+
+    use super::*;
+    use crate::{DailyKey, DailyLimit};
+
+    const NOW: Timestamp = Timestamp::from_millis(1_000_000);
+
+    fn asked(id: &str, terms: Terms) -> Asked {
+        let task = Task {
+            id: TaskId::new(id),
+            owner: OwnerId::new("ann"),
+            dialect: "v2".into(),
+            request: GenerationRequest::new(Scope::Videos, "veo3.1", "a cat"),
+            state: TaskState::Queued,
+            attempts: vec![],
+            created_at: NOW,
+            deadline_at: NOW.plus(Duration::from_secs(60)),
+            quote: Quote { reserved: Money::from_billionths(40), ..Quote::default() },
+            version: 0,
+        };
+        Asked { row: NewRow::encode(&task).unwrap(), terms, is_in_doubt: false }
+    }
+
+    fn named(key: &str, fingerprint: u8) -> Terms {
+        let lifetime = Duration::from_secs(60);
+        let idempotency = IdempotencyKey { key: key.into(), fingerprint: [fingerprint; 32], lifetime };
+        Terms { idempotency: Some(idempotency), ..Terms::concurrent_tasks(9) }
+    }
+
+    #[test]
+    fn those_before_count_for_those_after() {
+        let mut known = Known::at(NOW);
+        known.add_owner("ann".into(), (1, 30));
+        let terms = Terms { budget: Some(Money::from_billionths(100)), ..Terms::concurrent_tasks(3) };
+        assert_eq!(known.decide(&asked("a", terms.clone())).unwrap(), Admission::Admitted);
+        let left = Money::from_billionths(30);
+        assert_eq!(known.decide(&asked("b", terms)).unwrap(), Admission::OverBudget { left });
+        assert_eq!(known.decide(&asked("b", Terms::concurrent_tasks(3))).unwrap(), Admission::Admitted);
+        assert_eq!(
+            known.decide(&asked("c", Terms::concurrent_tasks(3))).unwrap(),
+            Admission::AtLimit { live: 3 }
+        );
+        assert_eq!((known.owner("ann").live, known.owner("ann").committed), (3, 110));
+    }
+
+    #[test]
+    fn a_day_counts_those_of_the_group() {
+        let key = DailyKey::Client(OwnerId::new("ann"));
+        let limits = DailyLimits { tasks: Some(1), spend: None };
+        let terms =
+            Terms { daily: vec![DailyLimit { key: key.clone(), limits }], ..Terms::concurrent_tasks(9) };
+        let mut known = Known::at(NOW);
+        assert_eq!(known.decide(&asked("a", terms.clone())).unwrap(), Admission::Admitted);
+        assert!(matches!(known.decide(&asked("b", terms)).unwrap(), Admission::OverDaily(_)));
+        assert_eq!((known.days.used(&key).tasks, known.owner("ann").live), (1, 1));
+    }
+
+    #[test]
+    fn one_key_makes_one_task_of_a_group() {
+        let mut known = Known::at(NOW);
+        assert_eq!(known.decide(&asked("a", named("k\0", 1))).unwrap(), Admission::Admitted);
+        let replayed = Admission::Replayed { task: TaskId::new("a") };
+        assert_eq!(known.decide(&asked("b", named("k\0", 1))).unwrap(), replayed);
+        assert_eq!(known.decide(&asked("c", named("k\0", 2))).unwrap(), Admission::KeyReused);
+        assert_eq!(known.owner("ann").live, 1);
+    }
+
+    #[test]
+    fn what_was_in_doubt_and_is_there_was_admitted_and_is_not_stored_again() {
+        let mut known = Known::at(NOW);
+        known.add_id("a".into());
+        assert!(matches!(known.decide(&asked("a", named("k", 1))), Err(StoreError::Conflict(_))));
+        let doubtful = Asked { is_in_doubt: true, ..asked("a", named("k", 1)) };
+        assert_eq!(known.decide(&doubtful).unwrap(), Admission::Admitted);
+        assert!(known.had(&doubtful));
+        let absent = Asked { is_in_doubt: true, ..asked("b", Terms::concurrent_tasks(9)) };
+        assert_eq!(known.decide(&absent).unwrap(), Admission::Admitted);
+        assert!(!known.had(&absent), "it was not stored before, so it is now");
+    }
+}
