@@ -3,8 +3,8 @@ the pods that the chart renders are started from it by hand, with PostgreSQL and
 read-only, their user has no rights, and nothing but the binary and the C library is in it.
 
 The base images cannot be counted on here, so they are replaced: what runs by the libraries of this machine, and the stage
-that compiles by the binary that the other tests use. With FILMGATE_LONG=1 the static image is compiled as well, by the
-toolchain of this machine, which takes as long as a release build does."""
+that compiles by the binary that the other tests use. `cargo xtask image` sets FILMGATE_LONG=1: then the static image is
+compiled as well, by the toolchain of this machine, which takes as long as a release build does."""
 
 import glob
 import json

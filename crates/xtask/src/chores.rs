@@ -81,7 +81,8 @@ pub(crate) fn schema(root: &Path) -> anyhow::Result<()> {
 /// Writes the description of an API, which the binary knows.
 fn describe(root: &Path, api: &str) -> anyhow::Result<()> {
     let words = ["run", "--quiet", "--package", "filmgate", "--", "openapi", api];
-    let output = Command::new("cargo").args(words).current_dir(root).output().context("starting cargo run")?;
+    let output =
+        Command::new("cargo").args(words).current_dir(root).output().context("starting cargo run")?;
     anyhow::ensure!(output.status.success(), "describing {api}: {}", String::from_utf8_lossy(&output.stderr));
     let path = format!("docs/openapi/{api}.json");
     std::fs::write(root.join(&path), output.stdout).with_context(|| format!("writing {path}"))?;
@@ -93,6 +94,17 @@ fn describe(root: &Path, api: &str) -> anyhow::Result<()> {
 pub(crate) fn chart(root: &Path) -> anyhow::Result<()> {
     let python = sdks::deploy_python(root)?;
     Step::new("chart", root, &[&python.to_string_lossy(), "-B", "tests/deploy/generated.py", "--write"]).run()
+}
+
+/// Compiles the static image as deploy/Dockerfile says, and runs the chart's pods from it and from the other.
+pub(crate) fn image(root: &Path) -> anyhow::Result<()> {
+    setup::for_tests(root)?;
+    Step::new("build", root, &["cargo", "build", "--package", "filmgate"]).run()?;
+    let python = sdks::deploy_python(root)?;
+    Step::new("image", root, &[&python.to_string_lossy(), "-B", "tests/deploy/test_image.py"])
+        .env("FILMGATE_BIN", binary(root)?)
+        .env("FILMGATE_LONG", "1")
+        .run()
 }
 
 /// Where cargo puts the binary.

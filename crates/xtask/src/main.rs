@@ -1,4 +1,4 @@
-//! The project's chores: `cargo xtask setup | test | ci | fuzz | figures | tidy | schema | chart`. What passes `ci` here passes everywhere.
+//! The project's chores: `cargo xtask setup | test | ci | fuzz | figures | tidy | schema | chart | image`. What passes `ci` here passes everywhere.
 
 mod chores;
 mod clients;
@@ -20,6 +20,7 @@ cargo xtask fuzz           a million cases for each decoder; --inputs N, --seed 
 cargo xtask figures        all tests, and docs/reliability.md of what they measured; --long, --from FOLDER
 cargo xtask tidy           our own small checks
 cargo xtask schema         write the generated files in config/, and the table of calls in docs/guide/clients.md
+cargo xtask image          compile the static image and run it; takes as long as a release build
 cargo xtask chart          write the generated files in deploy/";
 
 fn main() -> ExitCode {
@@ -45,6 +46,7 @@ fn run(arguments: &[String]) -> anyhow::Result<()> {
         ["tidy"] => tidy::run(&root),
         ["schema"] => chores::schema(&root),
         ["chart"] => chores::chart(&root),
+        ["image"] => chores::image(&root),
         _ => anyhow::bail!("no such chore\n{USAGE}"),
     }
 }
