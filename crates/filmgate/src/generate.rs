@@ -65,7 +65,7 @@ impl Gateway {
             return Ok(Self { upstream, url, key, running: None, lent: None });
         }
         let config = source::data_config(&options.data)?;
-        if store::SqliteStore::is_served(source::store_path(&config))? {
+        if is_served(&upstream, &config).await? {
             return Self::beside(upstream, &config, options.key.clone()).await;
         }
         Self::alone(upstream, config, options.key.clone()).await
@@ -176,6 +176,16 @@ impl Gateway {
         }
         Ok(saved)
     }
+}
+
+/// Whether a server runs here on the store of that config. The embedded store knows; otherwise the one that has left its
+/// address in the data directory answers there, or does not run any more.
+async fn is_served(upstream: &Upstream, config: &Config) -> anyhow::Result<bool> {
+    if config.store.postgres.is_none() {
+        return Ok(store::SqliteStore::is_served(source::store_path(config))?);
+    }
+    let Ok(url) = serve::served_url(config) else { return Ok(false) };
+    Ok(upstream.ask(&url, Call::get("/"), CALL_TIMEOUT).await.is_ok())
 }
 
 fn body(options: &GenerateOptions) -> anyhow::Result<Value> {
