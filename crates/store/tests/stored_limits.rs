@@ -42,6 +42,21 @@ async fn what_version_6_stored_still_loads() {
     assert_eq!(used(&store, &account_keys()).await, [(1, money("0.3")); 2], "who knows what was abandoned");
 }
 
+/// What version 7 added: accounts that an operator has drained.
+#[tokio::test]
+async fn what_version_7_stored_still_loads() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("store.sqlite");
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection.execute_batch(include_str!("fixtures/v7.sql")).unwrap();
+    drop(connection);
+
+    let settings = SqliteSettings { clock: Clock::new(|| at(60)), ..SqliteSettings::default() };
+    let store = SqliteStore::open_exclusive(&path, settings).unwrap();
+    assert_eq!(store.drained_accounts().await.unwrap(), [AccountName::new("kie-main")]);
+    assert_eq!(store.load(&TaskId::new("counted")).await.unwrap(), Some(counted()));
+}
+
 fn at(second: i64) -> Timestamp {
     Timestamp::from_millis(1_790_000_000_000 + second * 1000)
 }
