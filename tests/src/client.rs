@@ -13,7 +13,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 
-use crate::{DEADLINE, within};
+use crate::{DEADLINE, secrets, within};
 
 /// What can go wrong with a call: no connection, no whole reply, no reply in time.
 pub type CallError = Box<dyn std::error::Error + Send + Sync>;
@@ -85,6 +85,7 @@ impl Client {
 
     /// The same with another key.
     pub fn with_key(&self, key: &str) -> Self {
+        secrets::note(key);
         Self { key: Some(key.to_owned()), ..self.clone() }
     }
 
@@ -155,7 +156,9 @@ impl Client {
 /// # Panics
 /// If a part of the request is malformed.
 pub fn filled(request: request::Builder, body: impl Into<Bytes>) -> Request<Full<Bytes>> {
-    request.body(Full::new(body.into())).expect("the parts of the request are well-formed")
+    let body = body.into();
+    secrets::note_prompts(&body);
+    request.body(Full::new(body)).expect("the parts of the request are well-formed")
 }
 
 impl Reply {

@@ -25,6 +25,7 @@ mod prometheus;
 pub mod psql;
 mod redis;
 mod sandbox;
+pub mod secrets;
 pub mod signature;
 pub mod tool;
 mod wait;

@@ -7,12 +7,14 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use crate::{eventually, tool};
+use crate::{eventually, secrets, tool};
 
 /// Names the binary under test.
 const BINARY: &str = "FILMGATE_BIN";
 /// What the process would otherwise take from the environment of whoever runs the tests.
 const FOREIGN: [&str; 4] = ["FILMGATE_CONFIG", "FILMGATE_DATA", "FILMGATE_KEY", "FILMGATE_SANDBOX_FAULT"];
+/// Says what a process logs.
+const LOG: &str = "FILMGATE_LOG";
 
 /// A running process, killed when this is dropped. What it printed is shown if the story fails.
 pub struct Process {
@@ -20,6 +22,8 @@ pub struct Process {
     child: Child,
     stdout: Output,
     stderr: Output,
+    /// Whether it was told to log what its upstreams say.
+    is_told_all: bool,
 }
 
 /// A process that has ended.
@@ -49,6 +53,7 @@ impl Process {
         for name in FOREIGN {
             command.env_remove(name);
         }
+        command.env(LOG, secrets::LOUDEST);
         command
     }
 
@@ -57,11 +62,19 @@ impl Process {
     /// # Panics
     /// If it cannot be started.
     pub fn start(name: &str, command: &mut Command) -> Self {
+        let mut is_told_all = false;
+        for (variable, value) in command.get_envs() {
+            if let (Some(variable), Some(value)) = (variable.to_str(), value.and_then(|value| value.to_str()))
+            {
+                secrets::note_variable(variable, value);
+                is_told_all |= variable == LOG && value.contains(secrets::SAID);
+            }
+        }
         let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("starting {name}: {error}"));
         let stdout = Output::of(child.stdout.take().expect("stdout is piped"));
         let stderr = Output::of(child.stderr.take().expect("stderr is piped"));
-        Self { name: name.to_owned(), child, stdout, stderr }
+        Self { name: name.to_owned(), child, stdout, stderr, is_told_all }
     }
 
     /// Runs `command` to its end.
@@ -148,6 +161,13 @@ impl Process {
         status
     }
 
+    /// A log that holds a secret is a failure of the story, whatever else the story is about.
+    fn search_log(&mut self) {
+        self.stderr.finish();
+        let found = secrets::found_in(&self.stderr());
+        assert!(found.is_empty(), "the log of {} holds what none may hold:\n{}", self.name, found.join("\n"));
+    }
+
     fn show(&self) {
         let (stdout, stderr) = (self.stdout(), self.stderr());
         let name = &self.name;
@@ -162,6 +182,8 @@ impl Drop for Process {
         self.kill();
         if std::thread::panicking() {
             self.show();
+        } else if !self.is_told_all {
+            self.search_log();
         }
     }
 }

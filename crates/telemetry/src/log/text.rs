@@ -53,6 +53,9 @@ struct Plain<'a, 'writer>(&'a mut Writer<'writer>);
 
 impl fmt::Write for Plain<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
+        if text.bytes().all(|byte| matches!(byte, 0x20..=0x7e)) {
+            return self.0.write_str(text);
+        }
         for character in text.chars() {
             if is_plain(character) {
                 self.0.write_char(character)?;
