@@ -12,8 +12,10 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::Client;
 use crate::client::filled;
 
-/// Between two looks at a replica; the answer to one must come within as long again.
+/// Between two looks at a replica.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Who does not answer within that is not ready.
+const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
 /// A running balancer.
 pub struct Balancer {
@@ -23,6 +25,10 @@ pub struct Balancer {
 
 struct Replica {
     address: SocketAddr,
+    /// Where its operators reach it.
+    operator: Client,
+    /// How often it was started before.
+    life: usize,
     is_ready: bool,
 }
 
@@ -51,15 +57,32 @@ impl Balancer {
         format!("http://{}", self.address)
     }
 
-    /// Puts a gateway behind it that is reached there; it gets connections when it is ready. For a gateway that is started
-    /// again somewhere else, once more.
+    /// Puts a gateway behind it that is reached there; it gets connections when it is ready. Once more when it was started
+    /// again, with another address for operators.
     ///
     /// # Panics
     /// If the URL is not that of a gateway of stories.
     pub fn add(&self, url: &str, operator: &Client) {
-        let address = url.trim_start_matches("http://").parse().expect("an address");
-        lock(&self.replicas).push(Replica { address, is_ready: false });
-        tokio::spawn(look(Arc::clone(&self.replicas), address, operator.clone()));
+        let address: SocketAddr = url.trim_start_matches("http://").parse().expect("an address");
+        let mut replicas = lock(&self.replicas);
+        let known = replicas.iter_mut().find(|replica| replica.address == address);
+        let life = match known {
+            Some(replica) => {
+                *replica = Replica {
+                    operator: operator.clone(),
+                    life: replica.life + 1,
+                    is_ready: false,
+                    ..*replica
+                };
+                replica.life
+            }
+            None => {
+                replicas.push(Replica { address, operator: operator.clone(), life: 0, is_ready: false });
+                0
+            }
+        };
+        drop(replicas);
+        tokio::spawn(look(Arc::clone(&self.replicas), address, life));
     }
 
     /// How many get connections now.
@@ -72,13 +95,16 @@ fn lock(replicas: &Mutex<Vec<Replica>>) -> std::sync::MutexGuard<'_, Vec<Replica
     replicas.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Looks at a replica again and again.
-async fn look(replicas: Arc<Mutex<Vec<Replica>>>, address: SocketAddr, operator: Client) {
+/// Looks at a replica again and again, for as long as it has that life.
+async fn look(replicas: Arc<Mutex<Vec<Replica>>>, address: SocketAddr, life: usize) {
+    let is_it = |replica: &&mut Replica| replica.address == address && replica.life == life;
     loop {
+        let operator = lock(&replicas).iter_mut().find(is_it).map(|replica| replica.operator.clone());
+        let Some(operator) = operator else { return };
         let request = filled(operator.request(http::Method::GET, "/readyz"), "");
-        let answer = tokio::time::timeout(LOOK_EVERY, operator.try_call(request)).await;
+        let answer = tokio::time::timeout(ANSWER_WITHIN, operator.try_call(request)).await;
         let is_ready = answer.is_ok_and(|reply| reply.is_ok_and(|reply| reply.status == StatusCode::OK));
-        if let Some(replica) = lock(&replicas).iter_mut().find(|replica| replica.address == address) {
+        if let Some(replica) = lock(&replicas).iter_mut().find(is_it) {
             replica.is_ready = is_ready;
         }
         tokio::time::sleep(LOOK_EVERY).await;

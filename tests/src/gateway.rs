@@ -21,6 +21,8 @@ pub struct Options {
     environment: Vec<(String, String)>,
     first_key: bool,
     port: u16,
+    /// Where it is reached besides by its public URL.
+    directly: Option<String>,
 }
 
 impl Options {
@@ -53,10 +55,17 @@ impl Options {
     /// If there is no config.
     #[must_use]
     pub fn reached_from_outside(mut self) -> Self {
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
-        self.port = free.expect("there is a free port").port();
+        self.port = free_port();
         let config = self.config.as_mut().expect("there is a config");
         config["server"]["public_url"] = format!("http://127.0.0.1:{}", self.port).into();
+        self
+    }
+
+    /// At a port that was free just now, where its clients reach it, whatever its config says by `server.public_url`.
+    #[must_use]
+    pub fn reached_directly(mut self) -> Self {
+        self.port = free_port();
+        self.directly = Some(format!("http://127.0.0.1:{}", self.port));
         self
     }
 
@@ -157,6 +166,17 @@ impl Gateway {
     /// Lets it do nothing, as on a machine that hangs, until [`Self::resume`].
     pub fn pause(&self) {
         self.process.signal("STOP");
+    }
+
+    /// Whether it does nothing: it was stopped, or has stopped itself at a point.
+    ///
+    /// # Panics
+    /// If it has ended.
+    pub fn is_stopped(&self) -> bool {
+        let path = format!("/proc/{}/stat", self.process.id());
+        let stat = std::fs::read_to_string(path).expect("the gateway lives");
+        // After the name, which is in brackets and may hold anything.
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
     }
 
     /// Lets it go on.
@@ -320,6 +340,11 @@ impl Gateway {
     }
 }
 
+fn free_port() -> u16 {
+    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
+    free.expect("there is a free port").port()
+}
+
 /// The addresses that a gateway has said.
 struct Serving {
     url: String,
@@ -335,7 +360,8 @@ async fn serve(folder: &Path, options: &Options) -> (Process, Serving) {
 async fn try_serve(folder: &Path, options: &Options) -> (Process, Result<Serving, ExitStatus>) {
     let mut process = Process::start("gateway", &mut serve_command(folder, options));
     let serving = process.try_said(|lines| lines.iter().find_map(|line| serving(line))).await;
-    (process, serving)
+    let directly = |said: Serving| Serving { url: options.directly.clone().unwrap_or(said.url), ..said };
+    (process, serving.map(directly))
 }
 
 /// Reads the first line of the greeting.

@@ -19,6 +19,7 @@ pub mod listener;
 pub mod media;
 pub mod metrics;
 pub mod nameserver;
+pub mod netns;
 pub mod otlp;
 mod process;
 mod prometheus;

@@ -148,6 +148,15 @@ impl Books {
         all(&open(data)?, sql, |row| Ok((row.get(0)?, row.get(1)?)))
     }
 
+    /// How many tasks that nobody works on, and of which nothing has begun, are not due within two seconds.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn waiting(data: &Path) -> rusqlite::Result<i64> {
+        let sql = "SELECT COUNT(*) FROM tasks WHERE state = 'queued' AND due_at > unixepoch() * 1000 + 2000";
+        open(data)?.query_row(sql, [], |row| row.get(0))
+    }
+
     /// Keeps the store from taking anything until the lock is dropped.
     ///
     /// # Errors

@@ -15,7 +15,8 @@ use crate::balancer::Balancer;
 use crate::history::{Ask, Books, Generation, History, Traps, Verdict};
 use crate::listener::Listener;
 use crate::{
-    Client, Gateway, Options, Redis, SandboxOptions, SandboxProcess, config, eventually, nameserver, sandbox,
+    Client, Gateway, Options, Redis, SandboxOptions, SandboxProcess, config, eventually, nameserver, netns,
+    sandbox,
 };
 
 /// How many gateways there are.
@@ -25,7 +26,8 @@ const WRITER: &str = "replica";
 /// What the addresses are made from that upstreams are told; the same for all.
 const CALLBACK_KEY: &str = "the-key-of-callback-addresses-of-all-replicas";
 /// What a server needs that loses nothing: the gateway refuses others.
-const DURABLE: [&str; 2] = ["fsync=on", "full_page_writes=on"];
+const DURABLE: [&str; 3] =
+    ["fsync=on", "full_page_writes=on", "listen_addresses=127.0.0.1,127.77.0.1,127.77.0.2,127.77.0.3"];
 
 /// The fleet.
 pub struct Fleet {
@@ -63,16 +65,26 @@ pub struct Outcome {
 impl Fleet {
     /// Three gateways; their upstream makes these faults. `change` changes the config of all.
     pub async fn start(faults: &str, change: impl Fn(&mut Value)) -> Self {
+        Self::of(REPLICAS, faults, change, |_number, options| options).await
+    }
+
+    /// So many, three at most. `arm` changes how each is started.
+    pub async fn of(
+        replicas: usize,
+        faults: &str,
+        change: impl Fn(&mut Value),
+        arm: impl Fn(usize, Options) -> Options,
+    ) -> Self {
         let options =
             SandboxOptions { faults: faults.to_owned(), generation_s: 0.4, ..SandboxOptions::default() };
         let (sandbox, redis, balancer) =
             (SandboxProcess::with(options).await, Redis::start().await, Balancer::start().await);
         let postgres = PostgresServer::start(Listen::Address(Ipv4Addr::LOCALHOST.into()), &DURABLE);
-        let witness = Witness::prepare(&postgres.url(), WRITER, REPLICAS);
+        let witness = Witness::prepare(&postgres.url(), WRITER, replicas);
         let media = tempfile::tempdir().expect("a folder for media");
         let mut base = config::config(&sandbox.url());
         base["media_dir"] = json!(media.path());
-        base["limits"]["shared"] = redis.shared(3);
+        base["limits"]["shared"] = redis.shared(u32::try_from(replicas).expect("a few"));
         base["server"] = json!({
             "public_url": balancer.url(), "callback_key": "env:CALLBACK_KEY", "drain_delay": "1s", "drain_timeout": "10s",
         });
@@ -83,15 +95,17 @@ impl Fleet {
         base["callbacks"] = json!({ "allow_http": true, "secrets": ["env:CALLBACK_SECRET"], "retry_after": "50ms", "timeout": "2s" });
         change(&mut base);
         let mut gateways = Vec::new();
-        for number in 0..REPLICAS {
+        for number in 0..replicas {
             let mut config = base.clone();
             config["store"]["postgres"]["url"] = json!("env:DATABASE_URL");
-            let url = postgres.network_url().replace("postgres@", &format!("{WRITER}{number}@"));
+            let own = format!("{WRITER}{number}@{}", address(number));
+            let url = postgres.network_url().replace("postgres@127.0.0.1", &own);
             let options = Options::config(config)
+                .reached_directly()
                 .variable("DATABASE_URL", &url)
                 .variable("CALLBACK_KEY", CALLBACK_KEY)
                 .variable("CALLBACK_SECRET", CALLBACK_SECRET);
-            gateways.push(Gateway::start(options).await);
+            gateways.push(Gateway::start(arm(number, options)).await);
             if number == 0 {
                 witness.watch();
             }
@@ -114,7 +128,7 @@ impl Fleet {
             texts,
             _media: media,
         };
-        fleet.until_ready(REPLICAS).await;
+        fleet.until_ready(replicas).await;
         fleet
     }
 
@@ -185,7 +199,36 @@ impl Fleet {
         let status = self.gateways[number].exit().await;
         assert!(status.success(), "replica {number} ended with {status}");
         self.restart(number).await;
-        self.until_ready(REPLICAS).await;
+        self.until_ready(self.gateways.len()).await;
+    }
+
+    /// Cuts a gateway off from the database, in a network of one's own.
+    pub fn cut(&self, number: usize) {
+        netns::cut(&address(number));
+    }
+
+    /// Takes [`Self::cut`] back.
+    pub fn heal(&self, number: usize) {
+        netns::heal(&address(number));
+    }
+
+    /// How many tasks were ever in that state.
+    pub fn ever_in(&self, state: &str) -> i64 {
+        self.witness.ever_in(state)
+    }
+
+    /// How many tasks have not ended, and how many messages wait.
+    pub fn unfinished(&self) -> i64 {
+        self.witness.unfinished()
+    }
+
+    /// Which gateway has written a task last.
+    ///
+    /// # Panics
+    /// If none has.
+    pub fn last_writer(&self, task: &str) -> usize {
+        let writer = self.witness.last_writer(task);
+        writer.strip_prefix(WRITER).and_then(|number| number.parse().ok()).expect("a replica has written it")
     }
 
     fn keep_texts(&mut self, number: usize) {
@@ -199,7 +242,7 @@ impl Fleet {
     /// # Panics
     /// If something does not come to its end.
     pub async fn settle(mut self) -> (Outcome, History) {
-        self.until_ready(REPLICAS).await;
+        self.until_ready(self.gateways.len()).await;
         let client = self.client();
         eventually("an answer to every ask", async || {
             self.customer.ask(&client, 1).join_all().await;
@@ -212,7 +255,7 @@ impl Fleet {
             (self.customer.unended().is_empty() && self.witness.unfinished() == 0).then_some(())
         })
         .await;
-        for number in 0..REPLICAS {
+        for number in 0..self.gateways.len() {
             self.gateways[number].terminate();
             let status = self.gateways[number].exit().await;
             assert!(status.success(), "replica {number} ended with {status}");
@@ -249,6 +292,11 @@ impl Fleet {
             ],
         }
     }
+}
+
+/// By which address a gateway reaches the database.
+fn address(number: usize) -> String {
+    format!("127.77.0.{}", number + 1)
 }
 
 fn writer(number: usize) -> String {

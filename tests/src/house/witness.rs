@@ -114,6 +114,13 @@ impl Witness {
         self.one(&query)["n"].as_i64().unwrap_or(i64::MAX)
     }
 
+    /// Who has written a task last.
+    pub(super) fn last_writer(&self, task: &str) -> String {
+        let query =
+            format!("SELECT writer FROM watch.writes WHERE task = '{task}' ORDER BY seq DESC LIMIT 1");
+        self.one(&query)["writer"].as_str().unwrap_or_default().to_owned()
+    }
+
     pub(super) fn writes(&self) -> Writes {
         let row = self.one(STALE);
         let count = |name: &str| row[name].as_i64().unwrap_or_else(|| panic!("no {name} in {row}"));

@@ -1,6 +1,7 @@
 //! Every safety mechanism is missed when it is not there. A scenario is a test of its own and passes; run again without
 //! its mechanism it must fail, and for the reason that is named here. That is what the zeros of the other suites rest on.
 
+mod replicated;
 mod scenarios;
 mod stored;
 
@@ -72,6 +73,10 @@ mechanisms! {
     quarantine: scenarios, besides [], says "is not in quarantine";
     account_pinned: scenarios, besides [], says "a task was asked about with another credential";
     key_of_the_routes: scenarios, besides [], says "a key that is gone made a task";
+    lease_outlasts: replicated, besides [], says "was accepted 2 times, 1 are explained";
+    pass_on: replicated, besides [], says "its id was lost";
+    hand_over: replicated, besides [], says "a task waits for a process that has ended";
+    reconcile_slots: replicated, besides [], says "a slot is held for a task that has ended";
 }
 
 #[test]
