@@ -153,7 +153,8 @@ pub(super) fn before(
     before: Option<&str>,
     max: usize,
 ) -> Result<Vec<Delivery>, StoreError> {
-    let sql = "SELECT * FROM deliveries WHERE state = ?1 AND (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3";
+    let sql =
+        "SELECT * FROM deliveries WHERE state = ?1 AND (?2 IS NULL OR id < ?2) ORDER BY id DESC LIMIT ?3";
     let read = || {
         let max = i64::try_from(max).unwrap_or(i64::MAX);
         connection.prepare_cached(sql)?.query_map(params![state.as_str(), before, max], delivery)?.collect()
