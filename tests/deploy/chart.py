@@ -1,6 +1,9 @@
 """The chart as Helm renders it: what all checks of deploy/ begin with."""
 
 import contextlib
+import copy
+import functools
+import json
 import os
 import pathlib
 import sys
@@ -21,6 +24,13 @@ def values_files():
 
 def render(values, release=RELEASE):
     """The objects that these values make, by their templates; the notes are not among them."""
+    # Whoever asks may change them.
+    return copy.deepcopy(_rendered(json.dumps(values), release))
+
+
+@functools.cache
+def _rendered(values, release):
+    values = json.loads(values)
     with _quiet(), helm_python.Chart.load(CHART) as chart:
         rendered = chart.render(values, name=release, namespace=NAMESPACE)
     templates = {path: text for path, text in rendered.items() if path.endswith(".yaml")}

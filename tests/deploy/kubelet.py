@@ -1,5 +1,6 @@
 """What a node does for a pod before it starts: the folders that are mounted and the variables that are set, in a folder."""
 
+import functools
 import pathlib
 import re
 import subprocess
@@ -53,6 +54,7 @@ def _secret(volume, mount_path, text):
     return contents
 
 
+@functools.cache
 def _certificate():
     """A certificate that vouches for itself, and its key, as PEM."""
     command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=filmgate"

@@ -8,45 +8,45 @@ use std::process::Command;
 
 use tests::Process;
 
-#[tokio::test]
-async fn the_chart_makes_what_kubernetes_and_the_gateway_take() {
-    check("test_chart.py").await;
+#[test]
+fn the_chart_makes_what_kubernetes_and_the_gateway_take() {
+    check("test_chart.py");
 }
 
-#[tokio::test]
-async fn the_chart_refuses_bad_values() {
-    check("test_values.py").await;
+#[test]
+fn the_chart_refuses_bad_values() {
+    check("test_values.py");
 }
 
-#[tokio::test]
-async fn kustomizations_make_what_kubernetes_and_the_gateway_take() {
-    check("test_kustomize.py").await;
+#[test]
+fn kustomizations_make_what_kubernetes_and_the_gateway_take() {
+    check("test_kustomize.py");
 }
 
-#[tokio::test]
-async fn generated_files_image_and_compose_are_in_order() {
-    check("test_files.py").await;
+#[test]
+fn generated_files_image_and_compose_are_in_order() {
+    check("test_files.py");
 }
 
-#[tokio::test]
-async fn dashboards_are_what_grafana_reads() {
-    check("test_dashboards.py").await;
+#[test]
+fn dashboards_are_what_grafana_reads() {
+    check("test_dashboards.py");
 }
 
-#[tokio::test]
-async fn the_pods_of_the_chart_run_from_the_image() {
-    check("test_image.py").await;
+#[test]
+fn the_pods_of_the_chart_run_from_the_image() {
+    check("test_image.py");
 }
 
 /// Runs a script to its end; what it found is the report.
-async fn check(script: &str) {
+fn check(script: &str) {
     let mut command = Command::new(python());
     command.arg("-B").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy").join(script));
     command.env("FILMGATE_BIN", Path::new(Process::command().get_program()).canonicalize().unwrap());
     // What takes minutes is for `cargo xtask image`.
     command.env_remove("FILMGATE_LONG");
-    let finished = Process::run(&mut command).await;
-    assert!(finished.status.success(), "{script}: {}", finished.stderr);
+    let finished = command.output().unwrap();
+    assert!(finished.status.success(), "{script}: {}", String::from_utf8_lossy(&finished.stderr));
 }
 
 /// The Python that has the tools: below `FILMGATE_SDKS`, else where `cargo xtask setup` puts it.
