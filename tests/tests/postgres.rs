@@ -1,5 +1,4 @@
 //! The gateway on PostgreSQL, and the commands beside it: they work on the store that the config names.
-#![expect(clippy::unwrap_used, reason = "helpers of tests, where a panic is the report")]
 
 use std::net::Ipv4Addr;
 use std::path::Path;
