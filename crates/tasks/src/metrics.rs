@@ -23,6 +23,11 @@ const ACCEPTS_S: [f64; 11] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05,
 /// In the place of a model that the catalogue does not have (any more).
 const OTHER: &str = "other";
 
+const FIRST_PROGRESS: (&str, &str) = (
+    "task_first_progress_seconds",
+    "From the accept of a task until its upstream first showed progress, or had finished, in seconds.",
+);
+
 /// The counters of this crate.
 pub(crate) struct Metrics {
     accepted: IntCounterVec,
@@ -32,21 +37,51 @@ pub(crate) struct Metrics {
     first_progress: HistogramVec,
     submits: IntCounterVec,
     polls: IntCounterVec,
-    copies: IntCounterVec,
-    left: IntCounterVec,
-    stored_bytes: IntCounterVec,
-    erased_bytes: IntCounter,
+    media: MediaMetrics,
     deliveries: IntCounterVec,
     hints: IntCounterVec,
     resolutions: IntCounterVec,
     late: IntCounterVec,
-    swept: IntCounterVec,
     queue_full: IntCounter,
     spooled: IntGauge,
     panics: IntCounter,
     money: CounterVec,
     pub(crate) accounts: AccountMetrics,
     pub(crate) live: LiveMetrics,
+}
+
+/// What is kept of media, and what is deleted.
+struct MediaMetrics {
+    copies: IntCounterVec,
+    left: IntCounterVec,
+    stored_bytes: IntCounterVec,
+    erased_bytes: IntCounter,
+    swept: IntCounterVec,
+}
+
+impl MediaMetrics {
+    fn new(make: &Make<'_>) -> prometheus::Result<Self> {
+        Ok(Self {
+            copies: make.counters(
+                "result_copies_total",
+                "Results copied from upstreams.",
+                &["account", "outcome"],
+            )?,
+            left: make.counters(
+                "results_left_total",
+                "Results that could not be copied: clients got the upstream's own URLs, which expire.",
+                &["account"],
+            )?,
+            stored_bytes: make.counters(
+                "asset_stored_bytes_total",
+                "Bytes of media that were stored, by where they came from.",
+                &["source"],
+            )?,
+            erased_bytes: make
+                .counter("asset_erased_bytes_total", "Bytes of expired media that were erased.")?,
+            swept: make.counters("swept_total", "What was deleted because its time was over.", &["what"])?,
+        })
+    }
 }
 
 impl Metrics {
@@ -74,10 +109,7 @@ impl Metrics {
                 &["scope", "model", "account", "state"],
             )?,
             first_progress: make.times_of(
-                (
-                    "task_first_progress_seconds",
-                    "From the accept of a task until its upstream first showed progress, or had finished, in seconds.",
-                ),
+                FIRST_PROGRESS,
                 &TASKS_S,
                 &["account"],
             )?,
@@ -91,22 +123,7 @@ impl Metrics {
                 "Polls of upstreams, by what they said.",
                 &["account", "outcome"],
             )?,
-            copies: make.counters(
-                "result_copies_total",
-                "Results copied from upstreams.",
-                &["account", "outcome"],
-            )?,
-            left: make.counters(
-                "results_left_total",
-                "Results that could not be copied: clients got the upstream's own URLs, which expire.",
-                &["account"],
-            )?,
-            stored_bytes: make.counters(
-                "asset_stored_bytes_total",
-                "Bytes of media that were stored, by where they came from.",
-                &["source"],
-            )?,
-            erased_bytes: make.counter("asset_erased_bytes_total", "Bytes of expired media that were erased.")?,
+            media: MediaMetrics::new(&make)?,
             deliveries: make.counters(
                 "callback_tries_total",
                 "Tries to tell a client's own server; dead is the last of those that failed.",
@@ -119,7 +136,6 @@ impl Metrics {
                 &["account", "by", "outcome"],
             )?,
             late: make.counters("late_looks_total", "Looks at upstreams of ended tasks.", &["outcome"])?,
-            swept: make.counters("swept_total", "What was deleted because its time was over.", &["what"])?,
             queue_full: make.counter(
                 "queue_rejections_total",
                 "Tasks that were refused because too many wait for accounts already.",
@@ -154,8 +170,8 @@ impl Metrics {
             (&self.deliveries, &["delivered", "failed", "dead"]),
             (&self.hints, &["woken", "ignored", "forged", "unknown"]),
             (&self.late, &["nothing_yet", "finished", "failed", "given_up"]),
-            (&self.swept, &["tasks", "idempotency_keys", "daily_uses", "assets", "orphans"]),
-            (&self.stored_bytes, &["input", "result"]),
+            (&self.media.swept, &["tasks", "idempotency_keys", "daily_uses", "assets", "orphans"]),
+            (&self.media.stored_bytes, &["input", "result"]),
         ];
         for (counters, values) in of_one {
             for value in values {
@@ -173,7 +189,7 @@ impl Metrics {
         let of_accounts: [(&IntCounterVec, &[&str]); 3] = [
             (&self.submits, &["accepted", "rejected", "not_sent", "unknown"]),
             (&self.polls, &["running", "finished", "failed", "unclear"]),
-            (&self.copies, &["copied", "failed"]),
+            (&self.media.copies, &["copied", "failed"]),
         ];
         for account in setup.accounts.keys() {
             let account = account.as_str();
@@ -182,7 +198,7 @@ impl Metrics {
                     counters.with_label_values(&[account, *outcome]);
                 }
             }
-            self.left.with_label_values(&[account]);
+            self.media.left.with_label_values(&[account]);
             self.first_progress.with_label_values(&[account]);
             self.resolutions.with_label_values(&[account, "search", "absent"]);
             for kind in ["capture", "late_adjustment", "held"] {
@@ -246,21 +262,21 @@ impl Metrics {
     }
 
     pub(crate) fn copied(&self, account: &str, outcome: &str) {
-        self.copies.with_label_values(&[account, outcome]).inc();
+        self.media.copies.with_label_values(&[account, outcome]).inc();
     }
 
     /// So many results of `task` stay where only its upstream keeps them.
     pub(crate) fn left(&self, task: &Task, results: usize) {
-        self.left.with_label_values(&[account(task)]).inc_by(results as u64);
+        self.media.left.with_label_values(&[account(task)]).inc_by(results as u64);
     }
 
     /// Media was stored that came from there: `input` or `result`.
     pub(crate) fn stored(&self, source: &str, bytes: u64) {
-        self.stored_bytes.with_label_values(&[source]).inc_by(bytes);
+        self.media.stored_bytes.with_label_values(&[source]).inc_by(bytes);
     }
 
     pub(crate) fn erased(&self, bytes: u64) {
-        self.erased_bytes.inc_by(bytes);
+        self.media.erased_bytes.inc_by(bytes);
     }
 
     pub(crate) fn delivery_tried(&self, outcome: &str) {
@@ -284,7 +300,7 @@ impl Metrics {
     }
 
     pub(crate) fn swept(&self, what: &str, count: usize) {
-        self.swept.with_label_values(&[what]).inc_by(count as u64);
+        self.media.swept.with_label_values(&[what]).inc_by(count as u64);
     }
 
     pub(crate) fn queue_was_full(&self) {
