@@ -64,7 +64,6 @@ pub const MECHANISMS: &[(&str, &str)] = &[
         "a request has the rights of its key in the version of the config whose routes it takes",
     ),
     ("lease_outlasts", "a submission is sent only under a lease that outlasts its answer"),
-    ("pass_on", "an upstream's id that comes after the task was taken over is told to who has it"),
     ("hand_over", "a process that is told to stop begins no submission, and gives its work to others"),
     ("reconcile_slots", "slots are let go whose tasks ended in another process"),
 ];

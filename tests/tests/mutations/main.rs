@@ -74,7 +74,6 @@ mechanisms! {
     account_pinned: scenarios, besides [], says "a task was asked about with another credential";
     key_of_the_routes: scenarios, besides [], says "a key that is gone made a task";
     lease_outlasts: replicated, besides [], says "was accepted 2 times, 1 are explained";
-    pass_on: replicated, besides [], says "its id was lost";
     hand_over: replicated, besides [], says "a task waits for a process that has ended";
     reconcile_slots: replicated, besides [], says "a slot is held for a task that has ended";
 }
