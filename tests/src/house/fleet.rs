@@ -150,7 +150,7 @@ impl Fleet {
             let number = bodies.len();
             let prompt = format!("wish {number} {}", faults[number % faults.len()]);
             let mut body = config::image(&prompt);
-            if number % 3 == 0 {
+            if number.is_multiple_of(3) {
                 body["notify_hook"] = format!("{}/200", self.receiver.url()).into();
             }
             bodies.push(body);
