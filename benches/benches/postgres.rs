@@ -33,7 +33,8 @@ fn main() -> anyhow::Result<()> {
 }
 
 async fn measure() -> anyhow::Result<()> {
-    let server = PostgresServer::start(Listen::Socket, &["fsync=on", "full_page_writes=on", "shared_buffers=128MB"]);
+    let server =
+        PostgresServer::start(Listen::Socket, &["fsync=on", "full_page_writes=on", "shared_buffers=128MB"]);
     let folder = tempfile::tempdir_in(".")?;
     let postgres = PostgresStore::open(PostgresSettings::new(Credential::new(server.url()))).await?;
     let sqlite = SqliteStore::open(folder.path().join("store.db"), SqliteSettings::default())?;
@@ -50,7 +51,10 @@ async fn measure() -> anyhow::Result<()> {
             series.push(round, cpu(&server)?.saturating_sub(before));
         }
     }
-    println!("\n{CLIENTS} clients, {ROUNDS} rounds of {ROUND:?} in turns; medians\n\n{}", HEAD.replace("echo", "bare"));
+    println!(
+        "\n{CLIENTS} clients, {ROUNDS} rounds of {ROUND:?} in turns; medians\n\n{}",
+        HEAD.replace("echo", "bare")
+    );
     let [bare, postgres, sqlite] = &series;
     println!("{}", bare.row("rows by unnest, PostgreSQL", bare));
     println!("{}", postgres.row("accepts, PostgreSQL", bare));
@@ -101,7 +105,11 @@ fn task(number: u64) -> Task {
         id: TaskId::new(format!("0193{number:028x}")),
         owner: OwnerId::new(format!("owner-{}", number % 16)),
         dialect: "v2".into(),
-        request: GenerationRequest::new(Scope::Videos, "veo3.1", "a cat surfing in sunset, cinematic, ".repeat(8)),
+        request: GenerationRequest::new(
+            Scope::Videos,
+            "veo3.1",
+            "a cat surfing in sunset, cinematic, ".repeat(8),
+        ),
         state: TaskState::Queued,
         attempts: vec![],
         created_at: AT,
@@ -115,9 +123,11 @@ fn task(number: u64) -> Task {
 async fn bare(url: &str) -> anyhow::Result<mpsc::Sender<(Task, oneshot::Sender<()>)>> {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
     tokio::spawn(connection);
-    let table = "CREATE TABLE bare (id TEXT PRIMARY KEY, due_at BIGINT, request TEXT); CREATE INDEX ON bare (due_at)";
+    let table =
+        "CREATE TABLE bare (id TEXT PRIMARY KEY, due_at BIGINT, request TEXT); CREATE INDEX ON bare (due_at)";
     client.batch_execute(table).await?;
-    let insert = "INSERT INTO bare SELECT id, 0, request FROM unnest($1::text[], $2::text[]) AS new (id, request)";
+    let insert =
+        "INSERT INTO bare SELECT id, 0, request FROM unnest($1::text[], $2::text[]) AS new (id, request)";
     let insert = client.prepare(insert).await?;
     let (queue, mut queued) = mpsc::channel::<(Task, oneshot::Sender<()>)>(4096);
     tokio::spawn(async move {

@@ -16,8 +16,6 @@ pub(crate) fn run(described: Described) -> anyhow::Result<ExitCode> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn the_descriptions_in_the_repository_are_up_to_date() {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi");

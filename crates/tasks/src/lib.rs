@@ -70,10 +70,11 @@ pub use keys::{Declared, DeclaredKey, Keyring, NewKey, generate_key, random_key}
 pub use late::{LateSettings, LateWatcher};
 pub use operator::{
     AccountView, AttemptView, CreatedKey, DeliveryQuery, DeliveryStateName, DeliveryView, Deployment,
-    FailureView, Grant, GrantView, HeldView, KeyView, KeyWish, LateView, LedgerQuery, LimitKind, LimitQuery, LimitView,
-    Listed, NewToken, NotDerived, Operator, Operators, Page, PageQuery, QuarantinedView, ReloadView,
-    Replayed, RowView, Settle, Settled, StateName, StatusView, SummedBy, TaskDetails, TaskQuery, TaskRow,
-    TaskView, TodayView, Token, TotalView, TotalsQuery, Verdict, WorkQuery, WorkView, span_end, span_start,
+    FailureView, Grant, GrantView, HeldView, KeyView, KeyWish, LateView, LedgerQuery, LimitKind, LimitQuery,
+    LimitView, Listed, NewToken, NotDerived, Operator, Operators, Page, PageQuery, QuarantinedView,
+    ReloadView, Replayed, RowView, Settle, Settled, StateName, StatusView, SummedBy, TaskDetails, TaskQuery,
+    TaskRow, TaskView, TodayView, Token, TotalView, TotalsQuery, Verdict, WorkQuery, WorkView, span_end,
+    span_start,
 };
 pub use reload::{ReloadWish, ReloadWishes, Reloaded, Reloads};
 pub use service::TaskService;

@@ -44,9 +44,20 @@ pub(crate) fn for_tests(root: &Path) -> anyhow::Result<()> {
     if !succeeds(&["python3", "-c", "import ensurepip, venv"]) {
         missing.push("python3-venv");
     }
+    if !has_postgres() {
+        missing.push("postgresql");
+    }
     install_packages(&missing)?;
     sdks::install(root)?;
     install_tool(&NEXTEST)
+}
+
+/// Whether there is a PostgreSQL server. Its package does not put it on the path; the cluster that it makes and starts by
+/// itself is left alone, tests start their own.
+fn has_postgres() -> bool {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut programs = versions.map(|version| version.path().join("bin/postgres"));
+    programs.any(|program| program.is_file()) || answers(&["postgres", "--version"])
 }
 
 /// What the tests and the other checks need.

@@ -216,7 +216,9 @@ mod tests {
         let service = ServiceBuilder::new().layer(AccessLogLayer).service(inner);
         service.oneshot(secretive()).await.unwrap();
         let log = recorder.0.lock().unwrap().clone();
-        for said in ["method=\"GET\"", "generations/{task_id}", "status=200", "bytes=3", "request_id=\"test\""] {
+        for said in
+            ["method=\"GET\"", "generations/{task_id}", "status=200", "bytes=3", "request_id=\"test\""]
+        {
             assert!(log.contains(said), "{said} in {log}");
         }
         assert!(!log.contains("secret"), "{log}");

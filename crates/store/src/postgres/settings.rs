@@ -43,7 +43,7 @@ impl PostgresSettings {
             connections_max: 16,
             connect_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(5),
-            acquire_timeout: Duration::from_secs(1),
+            acquire_timeout: Duration::from_secs(5),
             migrate_at_start: true,
             accepts_waiting_max: 4096,
             batch_max: 512,

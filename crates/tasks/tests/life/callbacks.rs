@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use domain::{Callback, FailureKind, Task};
-use store::{Deliveries, DeliveryState, Store as _};
+use store::{Deliveries, DeliveryState};
 use tasks::Deliverer;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;

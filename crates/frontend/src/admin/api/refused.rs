@@ -17,7 +17,7 @@ use crate::body::Answer;
 pub(super) struct Refused {
     status: StatusCode,
     code: String,
-    failure: Failure,
+    failure: Box<Failure>,
     /// The methods of the path, where the request had another.
     allow: Option<String>,
 }
@@ -80,13 +80,18 @@ impl Refused {
     }
 
     fn of_forbidden(failure: Failure) -> Self {
-        Self { status: StatusCode::FORBIDDEN, code: "forbidden".to_owned(), failure, allow: None }
+        Self {
+            status: StatusCode::FORBIDDEN,
+            code: "forbidden".to_owned(),
+            failure: failure.into(),
+            allow: None,
+        }
     }
 }
 
 impl From<Failure> for Refused {
     fn from(failure: Failure) -> Self {
-        Self { status: status(failure.kind), code: failure.kind.name(), failure, allow: None }
+        Self { status: status(failure.kind), code: failure.kind.name(), failure: failure.into(), allow: None }
     }
 }
 

@@ -1,3 +1,5 @@
+//! What the credentials of operators may do, and what no token can.
+
 use proptest::prelude::*;
 
 use super::*;
