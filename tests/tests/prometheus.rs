@@ -125,7 +125,7 @@ async fn all_that_dashboards_and_rules_ask_for_is_there() {
         use_it(replica).await;
     }
 
-    let boards = BOARDS.into_iter().flat_map(|board| panel_queries(board));
+    let boards = BOARDS.into_iter().flat_map(panel_queries);
     let boards: Vec<(String, String)> = boards.collect();
     assert!(boards.len() > 60, "{} queries", boards.len());
     let rules = prometheus.rules().await.into_iter().flat_map(|rule| rule_queries(&rule));

@@ -7,7 +7,7 @@ use http::Method;
 use serde_json::{Value, json};
 use tests::client::filled;
 use tests::config::{self, account, image, model, route};
-use tests::listener::Listener;
+use tests::listener::{Listener, Message};
 use tests::otlp::{self, Collector, Overheard};
 use tests::{Gateway, Options, Reply, SandboxOptions, SandboxProcess, eventually};
 
@@ -76,6 +76,40 @@ fn named<'a>(spans: &'a [Value], name: &str) -> Vec<&'a Value> {
     spans.iter().filter(|span| span["name"] == name).collect()
 }
 
+/// Whoever is called hears of the span that its call is, and of no other.
+fn each_is_told_the_span_of_its_call(
+    spans: &[Value],
+    submit: &Value,
+    (upstream, messages): (&[(String, http::HeaderMap)], &[Message]),
+) {
+    let calls: HashMap<&str, &Value> = spans
+        .iter()
+        .filter(|span| span["kind"] == "SPAN_KIND_CLIENT")
+        .map(|span| (span["id"].as_str().unwrap(), span))
+        .collect();
+    for (call, headers) in upstream {
+        let Some(told) = headers.get("traceparent").and_then(|told| told.to_str().ok()) else {
+            panic!("{call} has no traceparent: {headers:?}");
+        };
+        assert_eq!(trace_of(told), TRACE, "{call}");
+        assert!(!headers.contains_key("tracestate"), "{call} tells what the client keeps");
+        let span = told.split('-').nth(2).unwrap();
+        assert!(calls.contains_key(span), "{call} is told of no span that came: {told}");
+    }
+    let submitted = upstream.iter().find(|(call, _)| call.starts_with("POST")).unwrap().1["traceparent"]
+        .to_str()
+        .unwrap();
+    assert_eq!(calls[submitted.split('-').nth(2).unwrap()]["parent"], submit["id"]);
+    for message in messages {
+        let span = message.header("traceparent").split('-').nth(2).unwrap();
+        assert_eq!(
+            (trace_of(message.header("traceparent")), message.header("tracestate")),
+            (TRACE, "shop=1")
+        );
+        assert_eq!(calls[span]["attributes"]["http.response.status_code"], message.answer);
+    }
+}
+
 #[tokio::test]
 async fn one_trace_goes_from_the_client_to_the_message_over_a_restart() {
     let (collector, listener) = (Collector::start().await, Listener::start(&[503, 200]).await);
@@ -124,35 +158,9 @@ async fn one_trace_goes_from_the_client_to_the_message_over_a_restart() {
     assert_eq!(by_process(&named(&spans, "poll")), 2, "polls of both lives");
     assert_eq!(generation["resource"]["deployment.environment.name"], "a story");
 
-    // Whoever is called is told the span of its call.
-    let calls: HashMap<&str, &Value> = spans
-        .iter()
-        .filter(|span| span["kind"] == "SPAN_KIND_CLIENT")
-        .map(|span| (span["id"].as_str().unwrap(), span))
-        .collect();
     let upstream = house.upstream.calls();
     assert!(upstream.len() > polls_before, "polls after the restart");
-    for (call, headers) in &upstream {
-        let Some(told) = headers.get("traceparent").and_then(|told| told.to_str().ok()) else {
-            panic!("{call} has no traceparent: {headers:?}");
-        };
-        assert_eq!(trace_of(told), TRACE, "{call}");
-        assert!(!headers.contains_key("tracestate"), "{call} tells what the client keeps");
-        let span = told.split('-').nth(2).unwrap();
-        assert!(calls.contains_key(span), "{call} is told of no span that came: {told}");
-    }
-    let submitted = upstream.iter().find(|(call, _)| call.starts_with("POST")).unwrap().1["traceparent"]
-        .to_str()
-        .unwrap();
-    assert_eq!(calls[submitted.split('-').nth(2).unwrap()]["parent"], submit["id"]);
-    for message in &messages {
-        let span = message.header("traceparent").split('-').nth(2).unwrap();
-        assert_eq!(
-            (trace_of(message.header("traceparent")), message.header("tracestate")),
-            (TRACE, "shop=1")
-        );
-        assert_eq!(calls[span]["attributes"]["http.response.status_code"], message.answer);
-    }
+    each_is_told_the_span_of_its_call(&spans, submit, (&upstream, &messages));
 
     let all = json!(spans).to_string();
     for secret in [PROMPT, house.gateway.key(), otlp::KEY, "notify_hook"] {
