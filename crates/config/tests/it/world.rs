@@ -40,7 +40,12 @@ pub(crate) struct World {
 
 impl Environment for World {
     fn variable(&self, name: &str) -> Option<String> {
-        let made_up = || self.anything.then(|| format!("the-value-of-{name}-0123456789"));
+        let value = if name.ends_with("_DATABASE_URL") {
+            "postgres://user:password@database.example.com/filmgate".to_owned()
+        } else {
+            format!("the-value-of-{name}-0123456789")
+        };
+        let made_up = || self.anything.then_some(value);
         self.variables.get(name).map(|value| (*value).to_owned()).or_else(made_up)
     }
 
