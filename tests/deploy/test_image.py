@@ -31,6 +31,8 @@ LIBRARIES = {"ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1", "libc.so.6", "libm
 BASE, TOOLCHAIN, IMAGE = "localhost/base", "localhost/toolchain", "localhost/filmgate"
 LONG = os.environ.get("FILMGATE_LONG") == "1"
 USER = 65532
+# Not every user has its folder in the path.
+CHROOT = shutil.which("chroot", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin") or "chroot"
 # How names are found. Where PostgreSQL and Redis are, nobody else is asked.
 NAMES = {
     "hosts": "127.0.0.1 localhost postgres.example.com redis.example.com\n",
@@ -115,7 +117,7 @@ class Pod:
         environment = dict(pair.split("=", 1) for pair in image["Env"]) | variables
         # Only what it takes to become nobody is left, and nobody can come by more.
         nobody = "setpriv --no-new-privs --bounding-set=-all,+sys_chroot,+setuid,+setgid"
-        enter = ["chroot", f"--userspec={USER}:{USER}", str(files)]
+        enter = [CHROOT, f"--userspec={USER}:{USER}", str(files)]
         self.output = open(f"{folder}/output", "w+", encoding="utf-8")
         self.process = subprocess.Popen(
             nobody.split() + enter + image["Entrypoint"] + container["args"],

@@ -121,7 +121,9 @@ async fn odd_clients_make_no_series() {
 async fn annoy(gateway: &Gateway, marker: &str) {
     let client = gateway.client();
     for model in [marker.to_owned(), format!("{marker}/x"), format!("{marker}\"}} 1\n#")] {
-        let body = json!({ "model": model, "prompt": marker, "size": marker }).to_string();
+        // Longer than the marker, which is logged where it is the name of a request; a prompt never is.
+        let prompt = format!("what {marker} wants to see");
+        let body = json!({ "model": model, "prompt": prompt, "size": marker }).to_string();
         for path in ["/v2/images/generations", "/v2/videos/generations", "/v1/videos", "/fal-ai/zebra"] {
             client.post(path, body.clone()).await;
         }
