@@ -120,9 +120,9 @@ async fn odd_clients_make_no_series() {
 /// All that a client may choose is `marker`, in every place where it may choose it.
 async fn annoy(gateway: &Gateway, marker: &str) {
     let client = gateway.client();
+    // More than the marker, which is logged where it names a request: what a prompt or a key says never is.
+    let (prompt, key) = (format!("what {marker} wants to see"), format!("the-key-of-{marker}"));
     for model in [marker.to_owned(), format!("{marker}/x"), format!("{marker}\"}} 1\n#")] {
-        // Longer than the marker, which is logged where it is the name of a request; a prompt never is.
-        let prompt = format!("what {marker} wants to see");
         let body = json!({ "model": model, "prompt": prompt, "size": marker }).to_string();
         for path in ["/v2/images/generations", "/v2/videos/generations", "/v1/videos", "/fal-ai/zebra"] {
             client.post(path, body.clone()).await;
@@ -140,9 +140,9 @@ async fn annoy(gateway: &Gateway, marker: &str) {
         ["x-filmgate-route", "user-agent", "idempotency-key", "origin", "x-request-id", "traceparent"]
     {
         let request = client.request(Method::POST, "/v2/images/generations").header(header, marker);
-        client.call(filled(request, image(marker).to_string())).await;
+        client.call(filled(request, image(&prompt).to_string())).await;
     }
-    client.with_key(marker).post("/v2/images/generations", image(marker).to_string()).await;
+    client.with_key(&key).post("/v2/images/generations", image(&prompt).to_string()).await;
     let callback =
         json!({ "model": "nano-banana", "prompt": "x", "notify_hook": format!("http://{marker}/") });
     client.post("/v2/images/generations", callback.to_string()).await;
