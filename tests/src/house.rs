@@ -202,14 +202,22 @@ impl House {
     pub async fn live_until_submitting(&mut self) {
         let client = self.gateway.client().clone();
         let mut asking = self.customer.ask(&client, 1);
-        let data = self.gateway.data();
-        eventually("a submission on its way", async || {
-            let live = Books::live(&data).expect("the store can be read");
-            live.iter().any(|(state, _)| state == "submitting").then_some(())
-        })
-        .await;
+        self.late_answer().await;
         self.kill();
         while asking.join_next().await.is_some() {}
+    }
+
+    /// Waits until the upstream has accepted one more that it answers late: its answer is surely on its way then.
+    async fn late_answer(&self) {
+        let is_late = |entry: &Value| {
+            entry["prompt"].as_str().is_some_and(|prompt| prompt.contains("submit:latency=3s"))
+        };
+        let before = self.sandbox.ledger().await.entries().iter().filter(|entry| is_late(entry)).count();
+        eventually("a late answer", async || {
+            let late = self.sandbox.ledger().await.entries().iter().filter(|entry| is_late(entry)).count();
+            (late > before).then_some(())
+        })
+        .await;
     }
 
     /// The client asks; from when the upstream has accepted something that it answers late, until the gateway meets its
@@ -220,14 +228,7 @@ impl House {
     pub async fn live_while_the_store_is_away(&mut self, fate: Fate) -> bool {
         let client = self.gateway.client().clone();
         let asking = self.customer.ask(&client, 1);
-        let is_late =
-            |entry: &Value| entry["prompt"].as_str().is_some_and(|prompt| prompt.contains("submit:latency"));
-        let before = self.sandbox.ledger().await.entries().iter().filter(|entry| is_late(entry)).count();
-        eventually("a late answer", async || {
-            let late = self.sandbox.ledger().await.entries().iter().filter(|entry| is_late(entry)).count();
-            (late > before).then_some(())
-        })
-        .await;
+        self.late_answer().await;
         let lock = Books::lock(&self.gateway.data()).expect("the store can be locked");
         let by_itself = self.live(fate, 1).await;
         drop((lock, asking));

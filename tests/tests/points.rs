@@ -108,7 +108,10 @@ async fn three_crashes(point: &str, way: Way) {
         match way {
             Way::AtWork => crash_at_work(&mut house, point, pass).await,
             Way::AtStart => assert!(!house.start_to_crash(point, 1).await, "it came to serve"),
-            Way::AfterADeath => crash_after_a_death(&mut house, point).await,
+            Way::AfterADeath => {
+                house.wish(&LATE);
+                crash_after_a_death(&mut house, point).await;
+            }
             Way::WithoutAStore => {
                 house.wish(&LATE);
                 assert!(house.start_to_crash(point, 1).await, "it did not come to serve");
