@@ -16,6 +16,10 @@ use super::failure::Failure;
 use super::settings::PostgresSettings;
 use crate::StoreError;
 
+/// How long a transaction may wait for its next statement, which is a round trip away. Whoever is cut off within one holds
+/// rows that others must take over, so this is well below the shortest promise about that.
+const IDLE_IN_TRANSACTION_MAX: Duration = Duration::from_secs(2);
+
 /// The oldest server that has what the statements use.
 const SERVER_VERSION_MIN: u32 = 13;
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(5);
@@ -111,7 +115,7 @@ pub(super) async fn set_up(
     let bounds = format!(
         "SET synchronous_commit = '{commit}'; SET statement_timeout = {millis};
          SET idle_in_transaction_session_timeout = {}; SET default_transaction_isolation = 'read committed'",
-        millis * 2
+        IDLE_IN_TRANSACTION_MAX.as_millis()
     );
     client.batch_execute(&bounds).await.map_err(|error| Failure::from(error).to_string())
 }
