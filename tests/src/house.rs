@@ -27,6 +27,8 @@ const RECEIVER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 const CALLBACK_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 /// The variable that names the point at which a gateway crashes.
 const CRASH_AT: &str = "FILMGATE_CRASH_AT";
+/// The fault of a wish that the upstream accepts at once and answers so late that much can happen before.
+pub const LATE: &str = "[sandbox:submit:latency=3s]";
 
 /// The house.
 pub struct House {
@@ -207,11 +209,9 @@ impl House {
         while asking.join_next().await.is_some() {}
     }
 
-    /// Waits until the upstream has accepted one more that it answers late: its answer is surely on its way then.
+    /// Waits until the upstream has accepted one more that is [`LATE`]: its answer is surely on its way then.
     async fn late_answer(&self) {
-        let is_late = |entry: &Value| {
-            entry["prompt"].as_str().is_some_and(|prompt| prompt.contains("submit:latency=3s"))
-        };
+        let is_late = |entry: &Value| entry["prompt"].as_str().is_some_and(|prompt| prompt.contains(LATE));
         let before = self.sandbox.ledger().await.entries().iter().filter(|entry| is_late(entry)).count();
         eventually("a late answer", async || {
             let late = self.sandbox.ledger().await.entries().iter().filter(|entry| is_late(entry)).count();

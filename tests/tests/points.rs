@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use tests::house::{Fate, House, Told, Wish};
+use tests::house::{Fate, House, LATE, Told, Wish};
 use tests::{DEADLINE, Gateway};
 
 /// How a gateway comes to a point.
@@ -98,8 +98,7 @@ const WISHES: &[Wish] = &[
 ];
 
 /// Answered so late that the store can be taken away before.
-const LATE: Wish =
-    Wish { fault: "[sandbox:submit:latency=3s]", told: Told::At("200"), picture: false, keyed: true };
+const ANSWERED_LATE: Wish = Wish { fault: LATE, told: Told::At("200"), picture: false, keyed: true };
 
 async fn three_crashes(point: &str, way: Way) {
     let mut house = House::called_back("", 0.3).await;
@@ -109,11 +108,11 @@ async fn three_crashes(point: &str, way: Way) {
             Way::AtWork => crash_at_work(&mut house, point, pass).await,
             Way::AtStart => assert!(!house.start_to_crash(point, 1).await, "it came to serve"),
             Way::AfterADeath => {
-                house.wish(&LATE);
+                house.wish(&ANSWERED_LATE);
                 crash_after_a_death(&mut house, point).await;
             }
             Way::WithoutAStore => {
-                house.wish(&LATE);
+                house.wish(&ANSWERED_LATE);
                 assert!(house.start_to_crash(point, 1).await, "it did not come to serve");
                 let crashed = house.live_while_the_store_is_away(Fate::KilledAfter(DEADLINE)).await;
                 assert!(crashed, "{point} was not passed");

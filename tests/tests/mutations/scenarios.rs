@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tests::begun::Begun;
 use tests::client::filled;
 use tests::config::{account, image, model, of, route};
-use tests::house::{Fate, House, Told, Wish};
+use tests::house::{Fate, House, LATE, Told, Wish};
 use tests::{DEADLINE, Gateway, Options, SandboxProcess, eventually};
 
 const PLAIN: Wish = Wish { fault: "", told: Told::No, picture: false, keyed: true };
@@ -63,8 +63,8 @@ async fn dial_check() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn spool() {
     let mut house = house().await;
-    house.wish(&Wish { fault: "[sandbox:submit:latency=1s]", ..PLAIN });
-    house.live_while_the_store_is_away(Fate::KilledAfter(Duration::from_secs(4))).await;
+    house.wish(&Wish { fault: LATE, ..PLAIN });
+    house.live_while_the_store_is_away(Fate::KilledAfter(Duration::from_secs(6))).await;
     let (history, _) = house.settle().await;
     let task = &history.books.tasks[0];
     assert_eq!(task.state, "succeeded", "its id was lost: {task:?}");
