@@ -10,6 +10,9 @@ use crate::StoreError;
 pub trait Books: Send + Sync {
     /// Up to `max` rows of the ledger after the row `after` (0 for the first), in the order in which they were written; of
     /// what was paid to one account, if one is named.
+    ///
+    /// Whoever goes on after the last row of a page misses none: a page ends before rows that one still being written
+    /// would precede.
     async fn ledger(
         &self,
         page: (i64, usize),

@@ -158,10 +158,12 @@ async fn nothing_is_lost_or_doubled_while_the_database_restarts() {
     assert_eq!(counted(&store).await, stored, "each that is there has taken one slot");
 }
 
-/// Cuts connections at a commit: never, before the server has it, or before the client hears of it.
+/// Cuts connections at a commit: never, before the server has it, or before the client hears of it. Or those that there are
+/// stay open and pass nothing any more, as when a server has lost its power.
 const NEVER: u8 = 0;
 const BEFORE: u8 = 1;
 const AFTER: u8 = 2;
+const SILENT: u8 = 3;
 /// What ends a statement that only says this, and what the server answers to it.
 const COMMIT: &[u8] = b"COMMIT\0";
 
@@ -182,12 +184,14 @@ async fn cut_at_commit(server: &str, cut: Arc<AtomicU8>) -> String {
 
 /// Until one of both hangs up, or it is cut.
 async fn pass(mut client: TcpStream, mut server: TcpStream, cut: Arc<AtomicU8>) {
+    let is_new = cut.load(Ordering::SeqCst) == SILENT;
     let (mut up, mut down) = (vec![0; 1 << 16], vec![0; 1 << 16]);
     let holds = |bytes: &[u8]| bytes.windows(COMMIT.len()).any(|window| window == COMMIT);
     let is_cut = |at: u8| cut.compare_exchange(at, NEVER, Ordering::SeqCst, Ordering::SeqCst).is_ok();
     loop {
         tokio::select! {
             read = client.read(&mut up) => match read {
+                _ if !is_new && cut.load(Ordering::SeqCst) == SILENT => std::future::pending().await,
                 Ok(count @ 1..) if !(holds(&up[..count]) && is_cut(BEFORE)) => {
                     if server.write_all(&up[..count]).await.is_err() { return; }
                 }
@@ -233,6 +237,33 @@ async fn a_commit_without_an_answer_counts_once() {
         store.create(&task(&format!("in its place {moment}")), &unlimited()).await.unwrap();
         store.claim_due("me", LEASE, 9).await.unwrap();
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_fall_silent_are_given_up_together() {
+    let server = PostgresServer::start(LOCALHOST, &[]);
+    let cut = Arc::new(AtomicU8::new(NEVER));
+    let url = cut_at_commit(&server.network_url(), Arc::clone(&cut)).await;
+    let settings = PostgresSettings { statement_timeout: Duration::from_secs(2), ..at(url) };
+    let store = Arc::new(PostgresStore::open(settings).await.unwrap());
+    let claims = async || {
+        let mut claims = JoinSet::new();
+        for _at_once in 0..8 {
+            let store = Arc::clone(&store);
+            claims.spawn(async move { store.claim_due("me", LEASE, 1).await });
+        }
+        claims.join_all().await
+    };
+    let connections = "SELECT COUNT(*) FROM pg_stat_activity WHERE backend_type = 'client backend'";
+    let (client, connection) = tokio_postgres::connect(&server.url(), tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    while client.query_one(connections, &[]).await.unwrap().get::<_, i64>(0) < 5 {
+        claims().await;
+    }
+    cut.store(SILENT, Ordering::SeqCst);
+    assert_eq!(store.create(&task("a"), &unlimited()).await.unwrap(), Admission::Admitted);
+    assert!(claims().await.iter().all(Result::is_ok), "one silence told of the others");
+    assert_eq!(counted(&store).await, 1);
 }
 
 #[tokio::test]

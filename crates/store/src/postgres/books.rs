@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use domain::{AccountName, Money, OwnerId, Settlement, TaskId, Timestamp};
 use tokio_postgres::Row;
 
+use super::durations::millis;
 use super::failure::failed;
 use super::retry::Tries;
 use super::rows::{attempt_columns, get, joined, limit, task_columns};
@@ -30,6 +31,16 @@ macro_rules! ledger_columns {
     };
 }
 
+/// The last row before which no more can come, for a reader who goes on from there. Numbers are given when a row is written,
+/// but it is seen from its commit on: a number that is missing may still come, unless what follows it is older than $1,
+/// longer than which no transaction lives.
+const SETTLED: &str = "WITH young AS MATERIALIZED (SELECT sequence FROM ledger WHERE at > {now} - $1),
+        oldest AS (SELECT MIN(sequence) AS sequence FROM young),
+        numbered AS (SELECT sequence, at, LAG(sequence, 1, (SELECT COALESCE(MAX(sequence), 0) FROM ledger
+                                WHERE sequence < (SELECT sequence FROM oldest))) OVER (ORDER BY sequence) AS previous
+                     FROM ledger WHERE sequence >= (SELECT sequence FROM oldest))
+    SELECT COALESCE(MIN(previous), (SELECT COALESCE(MAX(sequence), 0) FROM ledger)) AS sequence FROM numbered
+    WHERE previous < sequence - 1 AND at > {now} - $1";
 const LAST: &str = "SELECT COALESCE(MAX(sequence), 0) AS sequence FROM ledger";
 const ROWS: &str = concat!(
     ledger_columns!(),
@@ -102,9 +113,9 @@ impl Books for PostgresStore {
     ) -> Result<Vec<LedgerRow>, StoreError> {
         let ((from, to), account) = (bounds(span), account.map(AccountName::as_str));
         let session = self.pool.session().await?;
-        let (last, mut found) = (last(&session).await?, Vec::new());
+        let (last, mut found) = (settled(&session).await?, Vec::new());
         while after < last && found.len() < max {
-            let until = after.saturating_add(PART);
+            let until = after.saturating_add(PART).min(last);
             let left = limit(max - found.len());
             let rows = session.query(ROWS, [&after, &until, &from, &to, &account, &left]).await;
             let rows = rows.map_err(failed("reading the ledger"))?;
@@ -176,6 +187,12 @@ pub(super) async fn of_task(session: &Session, id: &TaskId) -> Result<Vec<Ledger
 /// The number of the last row.
 async fn last(session: &Session) -> Result<i64, StoreError> {
     get(&session.one(LAST, []).await.map_err(failed("reading the ledger"))?, "sequence")
+}
+
+/// The number of the last row before which no more can come.
+async fn settled(session: &Session) -> Result<i64, StoreError> {
+    let longest = millis(session.transaction_max());
+    get(&session.one(SETTLED, [&longest]).await.map_err(failed("reading the ledger"))?, "sequence")
 }
 
 /// Settles what is still set aside for an ended task; nothing if there is nothing.

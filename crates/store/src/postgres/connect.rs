@@ -18,7 +18,7 @@ use crate::StoreError;
 
 /// How long a transaction may wait for its next statement, which is a round trip away. Whoever is cut off within one holds
 /// rows that others must take over, so this is well below the shortest promise about that.
-const IDLE_IN_TRANSACTION_MAX: Duration = Duration::from_secs(2);
+pub(super) const IDLE_IN_TRANSACTION_MAX: Duration = Duration::from_secs(2);
 
 /// The oldest server that has what the statements use.
 const SERVER_VERSION_MIN: u32 = 13;

@@ -8,6 +8,7 @@ use deadpool_postgres::Object;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Row, Statement};
 
+use super::connect::IDLE_IN_TRANSACTION_MAX;
 use super::failure::{Failure, failed};
 use super::settings::PostgresClock;
 use crate::StoreError;
@@ -22,7 +23,7 @@ pub(super) type Values<'a, const N: usize> = [&'a (dyn ToSql + Sync); N];
 /// in which they were first polled: `tokio::try_join!(biased; …)` is a pipeline. For that they are prepared before.
 ///
 /// Dropped within a transaction, or after an answer that did not come in time, the connection is closed; otherwise it goes
-/// back to the pool.
+/// back to the pool. After such an answer all connections are closed that nobody uses.
 #[derive(Debug)]
 pub(super) struct Session {
     client: Option<Object>,
@@ -171,6 +172,12 @@ impl Session {
         }
     }
 
+    /// How long it takes at most from a statement that writes to the end of its transaction, with one more in between:
+    /// whichever is later is taken back by the server.
+    pub(super) fn transaction_max(&self) -> Duration {
+        3 * self.statement_timeout + 2 * IDLE_IN_TRANSACTION_MAX
+    }
+
     fn client(&self) -> Result<&Object, Failure> {
         self.client.as_ref().filter(|_| !self.is_given_up.load(Ordering::Relaxed)).ok_or(Failure::GivenUp)
     }
@@ -196,6 +203,12 @@ impl Drop for Session {
         if let Some(client) = self.client.take()
             && (self.is_within.load(Ordering::Relaxed) || self.is_given_up.load(Ordering::Relaxed))
         {
+            // A server that says nothing at all, not even that time is up, is not there any more: nor is it for others.
+            if self.is_given_up.load(Ordering::Relaxed)
+                && let Some(pool) = Object::pool(&client)
+            {
+                pool.retain(|_, _| false);
+            }
             drop(Object::take(client)); // out of the pool; dropping it closes the connection
         }
     }

@@ -5,6 +5,7 @@ mod accepts;
 mod claims;
 mod ends;
 mod holders;
+mod ledger;
 mod size;
 mod stage;
 mod versions;
