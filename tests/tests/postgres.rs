@@ -5,13 +5,10 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
-use store::postgres_server::{Listen, PostgresServer};
+use store::postgres_server::{DURABLE, Listen, PostgresServer};
 use tests::config::{account, image, model, of, route};
 use tests::media::probe_file;
 use tests::{Finished, Gateway, Options, Process, SandboxProcess};
-
-/// What a gateway demands of a server.
-const DURABLE: [&str; 2] = ["fsync=on", "full_page_writes=on"];
 
 struct House {
     database: PostgresServer,

@@ -1,17 +1,19 @@
-//! Dashboards and alerts, with a Prometheus that scrapes two replicas over TLS.
+//! Dashboards and alerts, with a Prometheus that scrapes two replicas on one database over TLS.
 #![expect(clippy::unwrap_used, reason = "helpers of tests, where a panic is the report")]
 
 use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use http::{StatusCode, Version};
 use rcgen::CertifiedKey;
 use rustls_pki_types::CertificateDer;
 use serde_json::{Value, json};
+use store::postgres_server::{DURABLE, Listen, PostgresServer};
 use tempfile::TempDir;
 use tests::config::{config, image, model, video};
 use tests::listener::Listener;
-use tests::{Client, Gateway, Prometheus, Redis, SandboxProcess, eventually, tool};
+use tests::{Client, Gateway, Options, Prometheus, Redis, SandboxProcess, eventually, tool};
 
 const BOARDS: [&str; 3] = ["overview", "model-account", "money"];
 
@@ -107,12 +109,17 @@ fn every_alert_has_its_page_and_every_page_its_alert() {
 async fn all_that_dashboards_and_rules_ask_for_is_there() {
     let (certificate, sandbox, redis) =
         (Certificate::new(), SandboxProcess::start().await, Redis::start().await);
+    let database = PostgresServer::start(Listen::Address(Ipv4Addr::LOCALHOST.into()), &DURABLE);
+    let media = tempfile::tempdir().unwrap();
     let mut config = config(&sandbox.url());
     config["server"]["admin_tls"] = certificate.config();
+    config["store"]["postgres"]["url"] = json!("env:DATABASE_URL");
+    config["media_dir"] = json!(media.path());
     config["limits"]["shared"] = redis.shared(2);
     config["callbacks"] = json!({ "allow_http": true });
     config["egress"] = json!({ "allow": ["127.0.0.1"] });
-    let replicas = [Gateway::with_config(config.clone()).await, Gateway::with_config(config).await];
+    let options = Options::config(config).variable("DATABASE_URL", &database.network_url());
+    let replicas = [Gateway::start(options.clone()).await, Gateway::start(options).await];
     let addresses = replicas.each_ref().map(|replica| replica.operator_url().trim_start_matches("https://"));
     let prometheus = Prometheus::start(&addresses, &certificate.file(), &rules_file()).await;
     // Before anything is asked of them: what a counter had when it was first seen is no increase.

@@ -65,6 +65,7 @@ pub const MECHANISMS: &[(&str, &str)] = &[
     ),
     ("lease_outlasts", "a submission is sent only under a lease that outlasts its answer"),
     ("hand_over", "a process that is told to stop begins no submission, and gives its work to others"),
+    ("pass_on", "an upstream's id that came too late is told to the process that has taken the task over"),
     ("reconcile_slots", "slots are let go whose tasks ended in another process"),
 ];
 

@@ -13,6 +13,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tempfile::TempDir;
 
+/// Settings of a server that forgets nothing: the store refuses others.
+pub const DURABLE: [&str; 2] = ["fsync=on", "full_page_writes=on"];
 /// How often a free port is looked for, if others take it first.
 const TRIES: usize = 20;
 /// Users that are there on most machines and own nothing, for when we are root.

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use domain::{Credential, GenerationRequest, OwnerId, Quote, Scope, Task, TaskId, TaskState, Timestamp};
-use store::postgres_server::{Listen, PostgresServer};
+use store::postgres_server::{DURABLE, Listen, PostgresServer};
 use store::{
     Admission, IdempotencyKey, Next, Nudge, PostgresSettings, PostgresStore, Store, StoreError, Tasks, Terms,
 };
@@ -56,7 +56,7 @@ async fn counted(store: &PostgresStore) -> u32 {
 #[tokio::test]
 async fn a_server_that_would_forget_is_refused() {
     let strict = |server: &PostgresServer| PostgresSettings::new(Credential::new(server.url()));
-    let server = PostgresServer::start(Listen::Socket, &["fsync=on", "full_page_writes=on"]);
+    let server = PostgresServer::start(Listen::Socket, &DURABLE);
     let store = PostgresStore::open(strict(&server)).await.unwrap();
     store.ping().await.unwrap();
     let (client, connection) = tokio_postgres::connect(&server.url(), tokio_postgres::NoTls).await.unwrap();

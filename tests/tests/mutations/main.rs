@@ -75,6 +75,7 @@ mechanisms! {
     key_of_the_routes: scenarios, besides [], says "a key that is gone made a task";
     lease_outlasts: replicated, besides [], says "was accepted 2 times, 1 are explained";
     hand_over: replicated, besides [], says "a task waits for a process that has ended";
+    pass_on: replicated, besides [], says "its answer was lost";
     reconcile_slots: replicated, besides [], says "a slot is held for a task that has ended";
 }
 

@@ -56,6 +56,35 @@ async fn lease_outlasts() {
     assert_eq!(outcome.verdict.of("I2").violations, [""; 0]);
 }
 
+/// The upstream's id has come, and when the gateway goes on to store it another one has the task and doubts that there is
+/// any. Then the gateway that knows is gone, and no callback of the upstream names the id.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pass_on() {
+    let change = |config: &mut Value| {
+        hasty(config);
+        config["server"]["upstream_callbacks"] = json!(false);
+        // The first answer that the gateway gets is to a submission, not to a poll.
+        for account in config["accounts"].as_array_mut().into_iter().flatten() {
+            account["poll"]["first"] = json!("5s");
+        }
+    };
+    let mut fleet = stopped_at("before_running", change).await;
+    fleet.gateways[0].resume();
+    let id = eventually("a refused write", async || {
+        let log = fleet.gateways[0].stderr();
+        let refused = log.lines().find(|line| line.contains("another worker has gone on with the task"))?;
+        refused.rsplit_once("task_id=").map(|(_, id)| id.trim().to_owned())
+    })
+    .await;
+    fleet.gateways[0].kill();
+    eventually("the end of all tasks elsewhere", async || (fleet.unfinished() == 0).then_some(())).await;
+    fleet.gateways[0].set_variable("FILMGATE_STOP_AT", None);
+    fleet.restart(0).await;
+    let (_, history) = fleet.settle().await;
+    let task = history.books.tasks.iter().find(|task| task.id == id);
+    assert_eq!(task.map(|task| &*task.state), Some("succeeded"), "its answer was lost: {task:?}");
+}
+
 /// The gateway that has a task's slot is killed, and another one ends the task.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reconcile_slots() {

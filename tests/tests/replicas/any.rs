@@ -24,6 +24,10 @@ async fn a_task_of_one_is_a_task_of_all() {
     assert!(resumed.iter().all(|event| event.id > first.id), "{first:?}, {resumed:?}");
     assert_eq!(resumed.last().map(|event| &event.data["status"]), Some(&json!("SUCCESS")), "{resumed:?}");
 
+    let waited = one.create("images", &image("for one [sandbox:slow=1s]")).await;
+    let reply = other.client().get(&format!("/v2/images/generations/{waited}?wait=100")).await;
+    assert_eq!(reply.json()["status"], "SUCCESS", "it came when the task had ended elsewhere: {reply:?}");
+
     for gateway in &fleet.gateways {
         let task = gateway.poll("images", &id).await;
         assert_eq!(task["status"], "SUCCESS", "{task}");
@@ -70,9 +74,8 @@ async fn of_3000_tasks_at_once_1000_are_accepted() {
     })
     .await;
     let replies = create_at_once(&fleet.gateways.iter().collect::<Vec<_>>(), 3_000).await;
+    let odd = replies.iter().find(|reply| !matches!(reply.status.as_u16(), 200 | 429));
     assert_eq!(count(&replies, StatusCode::OK), 1_000);
-    // Of so many at once some may find all connections to the database in use, and are told so.
-    let busy = count(&replies, StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(count(&replies, StatusCode::TOO_MANY_REQUESTS) + busy, 2_000);
+    assert_eq!(count(&replies, StatusCode::TOO_MANY_REQUESTS), 2_000, "{odd:?}");
     assert_eq!(fleet.unfinished(), 1_000);
 }
