@@ -15,7 +15,7 @@ use benches::fsync;
 use benches::load::Round;
 use benches::report::{HEAD, Series};
 use domain::{Credential, GenerationRequest, OwnerId, Quote, Scope, Task, TaskId, TaskState, Timestamp};
-use store::postgres_server::{Listen, PostgresServer};
+use store::postgres_server::{DURABLE, Listen, PostgresServer};
 use store::{PostgresSettings, PostgresStore, SqliteSettings, SqliteStore, Tasks, Terms};
 use tokio::sync::{mpsc, oneshot};
 use tokio_postgres::NoTls;
@@ -33,8 +33,7 @@ fn main() -> anyhow::Result<()> {
 }
 
 async fn measure() -> anyhow::Result<()> {
-    let server =
-        PostgresServer::start(Listen::Socket, &["fsync=on", "full_page_writes=on", "shared_buffers=128MB"]);
+    let server = PostgresServer::start(Listen::Socket, &[DURABLE[0], DURABLE[1], "shared_buffers=128MB"]);
     let folder = tempfile::tempdir_in(".")?;
     let postgres = PostgresStore::open(PostgresSettings::new(Credential::new(server.url()))).await?;
     let sqlite = SqliteStore::open(folder.path().join("store.db"), SqliteSettings::default())?;
