@@ -1,19 +1,19 @@
 //! Puts the crates together: from a checked configuration to a running gateway.
 
+mod backend;
 mod settings;
-mod store;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::store::Store;
 use anyhow::Context as _;
 use config::Config;
 use frontend::admin::Admin;
 use frontend::{Draining, Gateway};
 use limits::Limiter;
 use sandbox::Sandbox;
+use store::Store;
 use tasks::{
     AssetStorage, CurrentSetup, Deliverer, HintSettings, Keyring, LateWatcher, Operator, Parts, Reloads,
     Shared, Sweeper, TaskService, Worker,
@@ -55,7 +55,7 @@ impl Running {
     pub(crate) async fn start(config: &Config, reloads: Option<Reloads>) -> anyhow::Result<Self> {
         let data = &config.data_dir;
         std::fs::create_dir_all(data).with_context(|| format!("making {}", data.display()))?;
-        let (store, hints) = store::open(config).await?;
+        let (store, hints) = backend::open_store(config).await?;
         let sandbox = if config.sandbox.embed { Some(embedded::start(config).await?) } else { None };
         let public = listen(config.server.listen).await?;
         let admin = listen(config.server.admin_listen).await?;

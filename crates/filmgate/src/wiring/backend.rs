@@ -1,4 +1,4 @@
-//! The store that serves, and the key that all on it share.
+//! The store that serves, on SQLite or PostgreSQL, and the key that all on it share.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::source;
 const CALLBACK_KEY: &str = "callback.key";
 
 /// The store that serves, and how upstreams may call if they can reach this gateway.
-pub(super) async fn open(config: &Config) -> anyhow::Result<(Arc<dyn Store>, Option<HintSettings>)> {
+pub(super) async fn open_store(config: &Config) -> anyhow::Result<(Arc<dyn Store>, Option<HintSettings>)> {
     if let Some(settings) = source::postgres(config) {
         let store = source::open_postgres(settings).await?;
         let hints = match hints_of_config(config) {
