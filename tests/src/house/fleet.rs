@@ -167,19 +167,31 @@ impl Fleet {
         self.customer.read(&self.client()).await;
     }
 
-    /// Notes that something of that kind has happened to a gateway; how many tasks it held.
-    pub fn note_fault(&self, number: usize, kind: &str) -> usize {
-        self.witness.note_fault(&writer(number), kind)
+    /// Notes that something of that kind has happened to a gateway, and to the tasks that it holds.
+    pub fn note_fault(&self, number: usize, kind: &str) {
+        self.witness.note_fault(&writer(number), kind);
     }
 
-    /// Waits until a gateway holds a task; false if it never does within that time.
-    pub async fn holds_a_task(&self, number: usize, within: Duration) -> bool {
-        let held = async {
-            while self.witness.held(&writer(number)) == 0 {
+    /// Stops a gateway, as by SIGSTOP, at a moment at which it holds a task; false if there was none within that time, and it
+    /// is stopped all the same.
+    pub async fn stop_at_work(&self, number: usize, within: Duration) -> bool {
+        let holds = || self.witness.held(&writer(number)) > 0;
+        let stopped = async {
+            loop {
+                if holds() {
+                    self.gateways[number].pause();
+                    // What it held may have been given back before it stood still.
+                    if holds() {
+                        return;
+                    }
+                    self.gateways[number].resume();
+                }
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        tokio::time::timeout(within, held).await.is_ok()
+        let is_at_work = tokio::time::timeout(within, stopped).await.is_ok();
+        self.gateways[number].pause();
+        is_at_work
     }
 
     /// Starts a gateway that has ended, or that is killed now; it is reached elsewhere then.
