@@ -31,16 +31,16 @@ macro_rules! ledger_columns {
     };
 }
 
+/// The first row of those that are younger than $1.
+const YOUNG: &str = "SELECT sequence FROM ledger WHERE at > {now} - $1 ORDER BY at LIMIT 1";
 /// The last row before which no more can come, for a reader who goes on from there. Numbers are given when a row is written,
-/// but it is seen from its commit on: a number that is missing may still come, unless what follows it is older than $1,
-/// longer than which no transaction lives.
-const SETTLED: &str = "WITH young AS MATERIALIZED (SELECT sequence FROM ledger WHERE at > {now} - $1),
-        oldest AS (SELECT MIN(sequence) AS sequence FROM young),
-        numbered AS (SELECT sequence, at, LAG(sequence, 1, (SELECT COALESCE(MAX(sequence), 0) FROM ledger
-                                WHERE sequence < (SELECT sequence FROM oldest))) OVER (ORDER BY sequence) AS previous
-                     FROM ledger WHERE sequence >= (SELECT sequence FROM oldest))
-    SELECT COALESCE(MIN(previous), (SELECT COALESCE(MAX(sequence), 0) FROM ledger)) AS sequence FROM numbered
-    WHERE previous < sequence - 1 AND at > {now} - $1";
+/// but it is seen from its commit on: a number that is missing from $1 on may still come, unless what follows it is older
+/// than $2, longer than which no transaction lives.
+const SETTLED: &str = "SELECT COALESCE(MIN(previous), (SELECT MAX(sequence) FROM ledger)) AS sequence
+    FROM (SELECT sequence, at, LAG(sequence, 1, (SELECT COALESCE(MAX(sequence), 0) FROM ledger WHERE sequence < $1))
+                               OVER (ORDER BY sequence) AS previous
+          FROM ledger WHERE sequence >= $1) AS numbered
+    WHERE previous < sequence - 1 AND at > {now} - $2";
 const LAST: &str = "SELECT COALESCE(MAX(sequence), 0) AS sequence FROM ledger";
 const ROWS: &str = concat!(
     ledger_columns!(),
@@ -192,7 +192,10 @@ async fn last(session: &Session) -> Result<i64, StoreError> {
 /// The number of the last row before which no more can come.
 async fn settled(session: &Session) -> Result<i64, StoreError> {
     let longest = millis(session.transaction_max());
-    get(&session.one(SETTLED, [&longest]).await.map_err(failed("reading the ledger"))?, "sequence")
+    let young = session.first(YOUNG, [&longest]).await.map_err(failed("reading the ledger"))?;
+    let Some(young) = young else { return last(session).await };
+    let settled = session.one(SETTLED, [&get::<i64>(&young, "sequence")?, &longest]).await;
+    get(&settled.map_err(failed("reading the ledger"))?, "sequence")
 }
 
 /// Settles what is still set aside for an ended task; nothing if there is nothing.

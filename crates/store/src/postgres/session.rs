@@ -172,10 +172,10 @@ impl Session {
         }
     }
 
-    /// How long it takes at most from a statement that writes to the end of its transaction, with one more in between:
-    /// whichever is later is taken back by the server.
+    /// How long it takes at most from the beginning of a statement that writes to the end of its transaction, with two more
+    /// in between: whichever is later is taken back by the server.
     pub(super) fn transaction_max(&self) -> Duration {
-        3 * self.statement_timeout + 2 * IDLE_IN_TRANSACTION_MAX
+        4 * self.statement_timeout + 2 * IDLE_IN_TRANSACTION_MAX
     }
 
     fn client(&self) -> Result<&Object, Failure> {

@@ -7,8 +7,9 @@ use std::time::Duration;
 use domain::{AccountName, OwnerId, TaskEvent, TaskId};
 use store::postgres_server::{Listen, PostgresServer};
 use store::{
-    Callbacks as _, Deliveries as _, DeliveryState, Heard, Inspections as _, LateWork as _, ListTasks,
-    Operations as _, PostgresStore, Retention as _, SummaryBounds, TaskSearch, Tasks as _, Terms,
+    Books as _, Callbacks as _, Deliveries as _, DeliveryState, Heard, Inspections as _, LateWork as _,
+    LedgerSpan, ListTasks, Operations as _, PostgresStore, Retention as _, SummaryBounds, TaskSearch,
+    Tasks as _, Terms,
 };
 
 use crate::stage::{AT, LEASE, Stage, end, open, task};
@@ -38,6 +39,8 @@ async fn fill(stage: &Stage) {
     let copies = format!("generate_series(1, {}) AS n", ended());
     let moment = format!("CASE WHEN n <= {OLD} THEN n ELSE ended_at END");
     for sql in [
+        "ALTER TABLE ledger DISABLE TRIGGER USER; UPDATE ledger SET at = at - 86400000; ALTER TABLE ledger ENABLE TRIGGER USER"
+            .to_owned(),
         format!(
             "INSERT INTO tasks (id, owner, dialect, scope, model, state, created_at, deadline_at, ended_at, version,
                  due_at, lease_epoch, state_data, quote, request)
@@ -212,6 +215,11 @@ async fn operators(store: &PostgresStore, measured: &mut Measured<'_>) {
     measured.add("search_tasks among 1000", 1500, found).await;
     let versions = async |_| assert_eq!(store.account_versions().await.unwrap(), [""]);
     measured.add("account_versions", 1500, versions).await;
+    let after = measured.stage.number("SELECT MAX(sequence) - 20 FROM ledger").await;
+    let page = async |_| {
+        assert_eq!(store.ledger((after, 20), LedgerSpan::default(), None).await.unwrap().len(), 20);
+    };
+    measured.add("20 rows of the ledger", 300, page).await;
 }
 
 /// By which only [`OLD`] tasks are past their time, in milliseconds.
