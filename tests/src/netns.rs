@@ -1,5 +1,6 @@
 //! Stories in a network of their own, in which ways between processes can be cut without anybody else noticing.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 
 use crate::tool;
@@ -43,6 +44,23 @@ pub fn cut(address: &str) {
 /// As there.
 pub fn heal(address: &str) {
     change("del", address);
+}
+
+/// The ports that some process of this network has a connection from or to.
+///
+/// # Panics
+/// If the kernel does not say.
+pub fn ports_in_use() -> BTreeSet<u16> {
+    /// As the kernel writes it of a connection that is established.
+    const ESTABLISHED: &str = "01";
+    let connections = std::fs::read_to_string("/proc/self/net/tcp").expect("the kernel tells of connections");
+    let port = |line: &str| {
+        let mut columns = line.split_whitespace();
+        let (local, state) = (columns.nth(1)?, columns.nth(1)?);
+        let port = local.rsplit_once(':').filter(|_| state == ESTABLISHED)?.1;
+        u16::from_str_radix(port, 16).ok()
+    };
+    connections.lines().filter_map(port).collect()
 }
 
 fn change(what: &str, address: &str) {

@@ -224,6 +224,13 @@ impl Fleet {
         netns::heal(&address(number));
     }
 
+    /// How many sessions the database keeps that no gateway has the other end of.
+    pub fn forsaken_sessions(&self) -> usize {
+        let sessions = self.witness.session_ports(WRITER);
+        let in_use = netns::ports_in_use();
+        sessions.iter().filter(|port| !in_use.contains(port)).count()
+    }
+
     /// How many tasks were ever in that state.
     pub fn ever_in(&self, state: &str) -> i64 {
         self.witness.ever_in(state)

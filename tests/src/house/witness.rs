@@ -91,6 +91,13 @@ impl Witness {
         psql::run(&self.url, &note);
     }
 
+    /// The ports from which the database has sessions of roles whose names begin with `writer`.
+    pub(super) fn session_ports(&self, writer: &str) -> Vec<u16> {
+        let query = format!("SELECT client_port FROM pg_stat_activity WHERE usename LIKE '{writer}%'");
+        let port = |row: &Value| row["client_port"].as_u64().and_then(|port| u16::try_from(port).ok());
+        psql::rows(&self.url, &query).iter().filter_map(port).collect()
+    }
+
     /// How many tasks a replica holds.
     pub(super) fn held(&self, writer: &str) -> i64 {
         self.one(&format!("SELECT count(*) AS n {}", HELD.replace("{writer}", writer)))["n"]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 use tests::figures;
 use tests::house::{Fleet, REPLICAS};
-use tests::netns;
+use tests::{eventually, netns};
 use tokio::task::JoinSet;
 
 use crate::faults::{BESIDES, LEASE, PATIENCE, WISHED, WISHES, hasty};
@@ -40,6 +40,10 @@ async fn a_replica_that_is_cut_off_from_the_database_harms_nobody() {
         fleet.read().await;
     }
     asking.join_all().await;
+    eventually("the end of all sessions that were cut off", async || {
+        (fleet.forsaken_sessions() == 0).then_some(())
+    })
+    .await;
     let (outcome, _history) = fleet.settle().await;
     let bound = LEASE + BESIDES;
     let late = outcome.takeovers.iter().filter(|of| of.longest_s >= bound.as_secs_f64()).count();
