@@ -31,8 +31,10 @@ macro_rules! ledger_columns {
     };
 }
 
-/// The first row of those that are younger than $1.
-const YOUNG: &str = "SELECT sequence FROM ledger WHERE at > {now} - $1 ORDER BY at LIMIT 1";
+/// The first row of those that are younger than $1. Rows that are written at one time have their numbers in another order
+/// than their moments; there are never as many as this looks at.
+const YOUNG: &str = "SELECT MIN(sequence) AS sequence
+    FROM (SELECT sequence FROM ledger WHERE at > {now} - $1 ORDER BY at LIMIT 10000) AS young";
 /// The last row before which no more can come, for a reader who goes on from there. Numbers are given when a row is written,
 /// but it is seen from its commit on: a number that is missing from $1 on may still come, unless what follows it is older
 /// than $2, longer than which no transaction lives.
@@ -192,9 +194,9 @@ async fn last(session: &Session) -> Result<i64, StoreError> {
 /// The number of the last row before which no more can come.
 async fn settled(session: &Session) -> Result<i64, StoreError> {
     let longest = millis(session.transaction_max());
-    let young = session.first(YOUNG, [&longest]).await.map_err(failed("reading the ledger"))?;
-    let Some(young) = young else { return last(session).await };
-    let settled = session.one(SETTLED, [&get::<i64>(&young, "sequence")?, &longest]).await;
+    let young = session.one(YOUNG, [&longest]).await.map_err(failed("reading the ledger"))?;
+    let Some(young) = get::<Option<i64>>(&young, "sequence")? else { return last(session).await };
+    let settled = session.one(SETTLED, [&young, &longest]).await;
     get(&settled.map_err(failed("reading the ledger"))?, "sequence")
 }
 
