@@ -89,8 +89,8 @@ pub(super) async fn alone(
     Ok((client, task))
 }
 
-/// Bounds every statement of a new session, and the session should its gateway vanish; pins in it that a commit is durable
-/// before it is answered.
+/// Bounds every statement of a new session, and the session itself; pins in it that a commit is durable before it is
+/// answered.
 ///
 /// # Errors
 /// In words, if it is not, and could not be made so.
@@ -119,16 +119,21 @@ pub(super) async fn set_up(
         IDLE_IN_TRANSACTION_MAX.as_millis()
     );
     client.batch_execute(&bounds).await.map_err(|error| Failure::from(error).to_string())?;
-    // A session whose gateway has vanished would otherwise stay for two hours, and take its place from others.
-    let noticed = format!(
+    end_without_us(client).await;
+    Ok(())
+}
+
+/// Has the server end the session soon after this process, or the way to it, has vanished. It would keep it for two hours,
+/// and the place that it takes from others.
+pub(super) async fn end_without_us(client: &Client) {
+    let keepalives = format!(
         "SET tcp_keepalives_idle = {}; SET tcp_keepalives_interval = {}; SET tcp_keepalives_count = {KEEPALIVE_TRIES}",
         KEEPALIVE_IDLE.as_secs(),
         KEEPALIVE_INTERVAL.as_secs()
     );
-    if let Err(error) = client.batch_execute(&noticed).await {
+    if let Err(error) = client.batch_execute(&keepalives).await {
         tracing::debug!(%error, "sessions of gateways that vanish end when the server's own settings say so");
     }
-    Ok(())
 }
 
 /// Why a server with these settings would lose what it has answered.

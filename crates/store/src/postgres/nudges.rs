@@ -154,6 +154,7 @@ async fn tell(
     let row =
         client.query_one("SELECT pg_backend_pid()", &[]).await.map_err(|e| Failure::from(e).to_string())?;
     own.store(row.try_get(0).map_err(|error| Failure::from(error).to_string())?, Ordering::Relaxed);
+    connect::end_without_us(client).await;
     in_time(&format!("LISTEN {CHANNEL}")).await?;
     loop {
         nudging.0.is_there.notified().await;
